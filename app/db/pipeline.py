@@ -1,0 +1,252 @@
+"""The pipeline's databases, read-only: one connection per thread, canonical views on it, files watched for swaps.
+
+A connection opens on a thread's first query, never before a fork, and stays. Before each query three cheap looks are
+taken (two ``stat`` calls and one ``PRAGMA``, some ten microseconds): the same file at the path? the same schema in
+it? If not, the connection is replaced, so that a restored or replicated file and an upgraded schema are seen at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.db import deadline
+from app.db.errors import is_missing_object, translate
+from app.db.views import columns_of, lay_views
+from app.domain.errors import DatabaseUnavailable
+
+Row = tuple[Any, ...]
+Params = Mapping[str, Any]
+Identity = tuple[int, int] | None
+Setup = Callable[[sqlite3.Connection, str | None], None]
+
+_NO_PARAMS: Params = {}
+
+
+def identity(path: Path | None) -> Identity:
+    """Device and inode of the file at a path, ``None`` without one. Never opens it: closing would drop SQLite's locks.
+
+    References
+    ----------
+    https://www.sqlite.org/howtocorrupt.html, section 2.2
+    """
+    try:
+        status = os.stat(path) if path is not None else None
+    except OSError:
+        return None
+    return None if status is None else (status.st_dev, status.st_ino)
+
+
+class PipelineFiles(NamedTuple):
+    """Where the pipeline's databases lie; the registry may be the products file itself, or absent."""
+
+    products: Path
+    registry: Path | None
+
+    @property
+    def unified(self) -> bool:
+        """Whether one file holds both."""
+        return self.registry == self.products
+
+    def identities(self) -> tuple[Identity, Identity]:
+        """What stands at both paths now."""
+        products = identity(self.products)
+        return products, products if self.unified else identity(self.registry)
+
+    def open(self, *, busy_timeout_s: float, shared: bool = False) -> tuple[sqlite3.Connection, str | None]:
+        """Open read-only with the registry attached; gives the schema name that holds the calibration tables.
+
+        ``shared`` lets a connection pass between threads; the caller then keeps them apart.
+        """
+        connection = sqlite3.connect(
+            _read_only_uri(self.products),
+            uri=True,
+            timeout=busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=not shared,
+            cached_statements=512,
+        )
+        try:
+            registry = "main" if self.unified else None
+            if not self.unified and identity(self.registry) is not None:
+                assert self.registry is not None
+                connection.execute("ATTACH :uri AS registry", {"uri": _read_only_uri(self.registry)})
+                registry = "registry"
+            elif registry is None and columns_of(connection, "main", "caltables"):
+                registry = "main"
+        except BaseException:
+            connection.close()
+            raise
+        return connection, registry
+
+
+def _read_only_uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+class Spent(NamedTuple):
+    """Statements run, and the time they took [s]."""
+
+    statements: int
+    seconds: float
+
+
+_NOTHING = Spent(0, 0.0)
+
+
+class _Opened(NamedTuple):
+    connection: sqlite3.Connection
+    process: int
+    identities: tuple[Identity, Identity]
+    schema_versions: tuple[int, ...]
+
+
+class PipelineDatabase:
+    """Runs read-only statements on the pipeline's files.
+
+    Parameters
+    ----------
+    files
+        Paths of the databases.
+    busy_timeout_s
+        How long a statement waits for a lock [s].
+    """
+
+    name = "products"
+
+    def __init__(self, files: PipelineFiles, *, busy_timeout_s: float = 30.0) -> None:
+        self.files = files
+        self._busy_timeout_s = busy_timeout_s
+        self._local = threading.local()
+        self._inherited: list[sqlite3.Connection] = []
+        self.on_open: list[Callable[[sqlite3.Connection], None]] = []
+
+    def rows(self, sql: str, params: Params = _NO_PARAMS) -> list[Row]:
+        """Every row of a statement.
+
+        Raises
+        ------
+        DatabaseUnavailable, Busy, QueryTimeout, QueryFailed
+            As :func:`app.db.errors.translate` tells them apart.
+        """
+        rows: list[Row] = self._attempt(lambda connection: connection.execute(sql, params).fetchall())
+        return rows
+
+    def row(self, sql: str, params: Params = _NO_PARAMS, *, missing: Exception) -> Row:
+        """The one row of a statement; raises ``missing`` where there is none."""
+        found = self.find(sql, params)
+        if found is None:
+            raise missing
+        return found
+
+    def find(self, sql: str, params: Params = _NO_PARAMS) -> Row | None:
+        """The first row of a statement, or ``None``."""
+        found: Row | None = self._attempt(lambda connection: connection.execute(sql, params).fetchone())
+        return found
+
+    def value(self, sql: str, params: Params = _NO_PARAMS) -> Any:
+        """The first column of the first row, or ``None``."""
+        found = self.find(sql, params)
+        return None if found is None else found[0]
+
+    def close(self) -> None:
+        """Close this thread's connection; the next query opens another."""
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        self._local.opened = None
+        if opened is None:
+            return
+        if opened.process != os.getpid():
+            # A connection that came through a fork may be neither used nor closed: its locks are the parent's.
+            self._inherited.append(opened.connection)
+            return
+        with contextlib.suppress(sqlite3.Error):
+            opened.connection.close()
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, for a caller that needs several statements on it; errors are translated."""
+        try:
+            yield self._current()
+        except sqlite3.Error as error:
+            raise translate(error, self.name) from error
+
+    def spent(self) -> Spent:
+        """What this thread's statements took so far in the request at hand."""
+        spent: Spent = getattr(self._local, "spent", _NOTHING)
+        return spent
+
+    def forget_spent(self) -> None:
+        """Start counting anew, for another request."""
+        self._local.spent = _NOTHING
+
+    def _attempt(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            return self._read(read)
+        finally:
+            spent = self.spent()
+            self._local.spent = Spent(spent.statements + 1, spent.seconds + time.perf_counter() - started)
+
+    def _read(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
+        try:
+            return read(self._current())
+        except sqlite3.Error as error:
+            if not is_missing_object(error):
+                self._forget_after(error)
+                raise translate(error, self.name) from error
+        # The schema may have changed between the look and the query: once more, on a fresh connection.
+        self.close()
+        try:
+            return read(self._current())
+        except sqlite3.Error as error:
+            raise translate(error, self.name) from error
+
+    def _forget_after(self, error: sqlite3.Error) -> None:
+        translated = translate(error, self.name)
+        if isinstance(translated, DatabaseUnavailable):
+            self.close()
+
+    def _current(self) -> sqlite3.Connection:
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is not None and (
+            opened.process != os.getpid()
+            or opened.identities != self.files.identities()
+            or opened.schema_versions != _schema_versions(opened.connection, self.files, opened.identities)
+        ):
+            self.close()
+            opened = None
+        if opened is None:
+            opened = self._local.opened = self._open()
+        return opened.connection
+
+    def _open(self) -> _Opened:
+        identities = self.files.identities()
+        if identities[0] is None:
+            raise DatabaseUnavailable(self.name, "the file does not exist")
+        connection, registry = self.files.open(busy_timeout_s=self._busy_timeout_s)
+        try:
+            versions = _schema_versions(connection, self.files, identities)
+            lay_views(connection, registry=registry)
+            connection.execute("PRAGMA query_only = ON")
+            connection.set_progress_handler(deadline.passed, deadline.INSTRUCTIONS_BETWEEN_LOOKS)
+            for prepare in self.on_open:
+                prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return _Opened(connection, os.getpid(), identities, versions)
+
+
+def _schema_versions(
+    connection: sqlite3.Connection, files: PipelineFiles, identities: tuple[Identity, Identity]
+) -> tuple[int, ...]:
+    versions = [connection.execute("PRAGMA main.schema_version").fetchone()[0]]
+    if not files.unified and identities[1] is not None:
+        versions.append(connection.execute("PRAGMA registry.schema_version").fetchone()[0])
+    return tuple(versions)

@@ -1,0 +1,1 @@
+"""Schemas: what enters and what leaves, field by field. Units, time formats, bounds and omissions live here."""

@@ -1,0 +1,97 @@
+"""Fields in the units of the field: what a value is, how it is written on the wire, what is accepted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import marshmallow as ma
+
+from app.domain.errors import InvalidValue
+from app.domain.time import iso_from_unix, mjd_from_iso
+from app.schemas.base import Computed as Computed
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+class _Published(ma.fields.Field[Any]):
+    """A field that formats by ``wire`` alone; ``wire`` never sees None."""
+
+    wire: ClassVar[Callable[..., Any]]
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else type(self).wire(value)
+
+
+class Identifier(_Published):
+    """An integer key of the database, a string for clients."""
+
+    wire = staticmethod(str)
+
+
+class UnixTime(_Published):
+    """Unix seconds in the database, ISO 8601 UTC with ``Z`` on the wire."""
+
+    wire = staticmethod(iso_from_unix)
+
+
+class RightAscension(ma.fields.Float):
+    """Right ascension, ICRS [deg]."""
+
+
+class Declination(ma.fields.Float):
+    """Declination, ICRS [deg]."""
+
+
+class Mjd(ma.fields.Float):
+    """Modified Julian Date, UTC [d]."""
+
+
+class WholeNumber(ma.fields.Integer):
+    """A whole number written in ASCII digits, nothing else: no spaces, underscores, fractions or other scripts."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str) and _INTEGER.fullmatch(value) is None:
+            raise self.make_error("invalid", input=value)
+        if isinstance(value, bool | float):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class IsoDate(ma.fields.Field[float]):
+    """An ISO 8601 date or date-time, UTC where it names no offset; a Modified Julian Date [d] inside.
+
+    A text of the wrong form is a meaningless value rather than a malformed request, hence 400 and not 422.
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        try:
+            return mjd_from_iso(value)
+        except (ValueError, TypeError) as error:
+            raise InvalidValue(attr or "date", f"{error}") from error
+
+
+class Word(ma.fields.String):
+    """One of several words, whatever its case; any other is a meaningless value (400)."""
+
+    def __init__(self, *words: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"enum": list(words), **kwargs.pop("metadata", {})}, **kwargs)
+        self.words = words
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        word = str(super()._deserialize(value, attr, data, **kwargs)).lower()
+        if word not in self.words:
+            raise InvalidValue(attr or "value", f"expected one of {', '.join(self.words)}")
+        return word
+
+
+class Grade(ma.fields.String):
+    """Quality grade: good, warn or fail; null where nothing is known."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            allow_none=True,
+            validate=ma.validate.OneOf(["good", "warn", "fail"]),
+            **kwargs,
+        )

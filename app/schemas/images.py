@@ -1,0 +1,51 @@
+"""Images as published."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import marshmallow as ma
+
+from app.schemas import fields
+from app.schemas.base import Schema
+from app.schemas.lists import ListQuery
+
+
+class ImageQuery(ListQuery):
+    """Which images."""
+
+
+class ImageSchema(Schema):
+    """An image in a list."""
+
+    id = fields.Identifier()
+    path = ma.fields.String()
+    qa_grade = fields.Grade()
+    created_at = fields.UnixTime(allow_none=True)
+    run_id = ma.fields.String(allow_none=True)
+    pointing_ra_deg = fields.RightAscension(attribute="center_ra_deg", allow_none=True)
+    pointing_dec_deg = fields.Declination(attribute="center_dec_deg", allow_none=True)
+
+
+class ImageDetailSchema(Schema):
+    """An image in full. Noise, dynamic range and beam are left out where unknown."""
+
+    OMIT_NONE: ClassVar[frozenset[str]] = frozenset(
+        {"noise_jy", "dynamic_range", "beam_major_arcsec", "beam_minor_arcsec", "beam_pa_deg"}
+    )
+
+    id = fields.Identifier()
+    path = ma.fields.String()
+    ms_path = ma.fields.String(allow_none=True)
+    cal_table = ma.fields.String(allow_none=True)
+    pointing_ra_deg = fields.RightAscension(attribute="center_ra_deg", allow_none=True)
+    pointing_dec_deg = fields.Declination(attribute="center_dec_deg", allow_none=True)
+    qa_grade = fields.Grade()
+    qa_summary = ma.fields.String()
+    run_id = ma.fields.String(allow_none=True)
+    created_at = fields.UnixTime(allow_none=True)
+    noise_jy = ma.fields.Float()
+    dynamic_range = ma.fields.Float()
+    beam_major_arcsec = ma.fields.Float()
+    beam_minor_arcsec = ma.fields.Float()
+    beam_pa_deg = ma.fields.Float()

@@ -1,0 +1,1 @@
+"""The edge toolkit: HTTP without astronomy. Errors, access, paging headers, JSON, logs, metrics."""

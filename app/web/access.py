@@ -1,0 +1,85 @@
+"""Who may connect: the address allow-list, in front of everything else."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
+
+from app.config import Network, Settings
+from app.web.caching import Environ, StartResponse, WsgiApp
+from app.web.headers import security_headers
+from app.web.problems import CONTENT_TYPE, encode, problem
+
+CLIENT = "contimg.client"
+
+# Probes and scrapers may come from anywhere.
+OPEN_PATHS = frozenset({"/api/health", "/metrics"})
+_LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
+
+
+class AllowList:
+    """WSGI middleware: refuses addresses outside the allowed networks with 403, and tells who the client is.
+
+    Parameters
+    ----------
+    app
+        The application behind it.
+    settings
+        ``allowed_networks`` and ``trusted_proxies``.
+
+    Notes
+    -----
+    X-Forwarded-For is believed only from a trusted proxy, and read from the right to the first entry that is no
+    trusted proxy itself: what stands further left was written by someone unknown.
+    """
+
+    def __init__(self, app: WsgiApp, settings: Settings) -> None:
+        self._app = app
+        self._proxies = (*_LOOPBACK, *settings.trusted_proxies)
+        self._allowed = settings.allowed_networks
+        self._refusal_headers = security_headers(settings)
+        # A few clients ask very often.
+        self._client = lru_cache(maxsize=1024)(self._find_client)
+        self._admits = lru_cache(maxsize=1024)(lambda client: _within(client, self._allowed))
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass on or refuse."""
+        client = self._client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", ""))
+        environ[CLIENT] = client
+        if environ.get("PATH_INFO") in OPEN_PATHS or self._admits(client):
+            return self._app(environ, start_response)
+        message = f"Access denied from {client}"
+        hint = "Ask the operator to add your network to DSA110_ALLOWED_IPS."
+        body = encode(problem(403, "FORBIDDEN", message, environ=environ, details={"hint": hint}))
+        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
+        start_response("403 FORBIDDEN", headers + self._refusal_headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _find_client(self, peer: str, forwarded: str) -> str:
+        if not forwarded or not _within(peer, self._proxies):
+            return peer
+        for hop in reversed([part.strip() for part in forwarded.split(",")]):
+            address = _address(hop)
+            if address is None:
+                return peer
+            if not _within(str(address), self._proxies):
+                return str(address)
+        return peer
+
+
+def _within(client: str, networks: Iterable[Network]) -> bool:
+    # A Unix socket has no address; its permissions say who may connect.
+    if client == "":
+        return True
+    address = _address(client)
+    return address is not None and any(address in network for network in networks)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address

@@ -1,0 +1,155 @@
+"""Api and Blueprint: flask-smorest with this service's conventions, so that what behaves also documents itself.
+
+Decorators stand in one order: ``route → require → arguments → response → paginated / cacheable``. ``require`` adds
+security and 401/403 to the document, ``paginated`` the ``Link`` header, and every operation the shape of its errors.
+"""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import flask_smorest
+from flask import request
+from marshmallow import EXCLUDE
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+
+from app.domain.paging import Page
+from app.schemas.problems import ProblemSchema
+from app.web import errors
+from app.web.auth import PUBLIC, enforce
+from app.web.problems import CONTENT_TYPE
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CACHEABLE = "contimg.cacheable"
+
+_LINK = {
+    "description": "RFC 8288: `first`, and `next` while there is more.",
+    "schema": {"type": "string"},
+}
+_TOTAL = {"description": "Number of rows in the whole list, with `count=exact`.", "schema": {"type": "integer"}}
+
+
+class FilePath(BaseConverter):
+    """A path of the file system inside a URL, percent-encoded slashes and all.
+
+    A WSGI server decodes ``%2Fstage%2Fx.ms`` before routing sees it, so the value arrives with a leading slash and
+    perhaps doubled ones. It is decoded exactly once, there.
+    """
+
+    part_isolating = False
+    regex = ".*?"
+    weight = 300
+
+
+class Parser(FlaskParser):
+    """webargs: a list's schema refuses unknown parameters, any other ignores them."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None, "json": EXCLUDE}  # noqa: RUF012
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """A Blueprint whose routes declare their access, page by ``Link`` and describe their errors."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._prepare_common_doc)
+
+    def require(self, scope: str) -> Callable[[F], F]:
+        """Declare who may call: ``PUBLIC`` or a scope."""
+
+        def decorator(view: F) -> F:
+            guarded = enforce(scope)(view)
+            guarded._apidoc = {**getattr(view, "_apidoc", {}), "access": scope}  # type: ignore[attr-defined]
+            return guarded
+
+        return decorator
+
+    def paginated(self, view: F) -> F:
+        """Decorator: a view that returns a Page answers its items, with ``Link`` and ``X-Total-Count``."""
+
+        @wraps(view)
+        def paged(*args: Any, **kwargs: Any) -> Any:
+            page: Page[Any] = view(*args, **kwargs)
+            return page.items, page_headers(page)
+
+        paged._apidoc = {**getattr(view, "_apidoc", {}), "paginated": True}  # type: ignore[attr-defined]
+        return paged  # type: ignore[return-value]
+
+    def cacheable(self, view: F) -> F:
+        """Decorator: the answer depends on the request and the databases alone, so it may be kept while they stand."""
+
+        @wraps(view)
+        def marked(*args: Any, **kwargs: Any) -> Any:
+            request.environ[CACHEABLE] = True
+            return view(*args, **kwargs)
+
+        marked._apidoc = {**getattr(view, "_apidoc", {}), "cacheable": True}  # type: ignore[attr-defined]
+        return marked  # type: ignore[return-value]
+
+    @staticmethod
+    def _prepare_common_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        responses = doc.setdefault("responses", {})
+        responses["default"] = "DEFAULT_ERROR"
+        if info.get("access", PUBLIC) != PUBLIC:
+            doc["security"] = [{"apiKey": []}, {"bearer": []}]
+            responses.setdefault(401, "UNAUTHORIZED")
+            responses.setdefault(403, "FORBIDDEN")
+        if info.get("paginated"):
+            responses[200]["headers"] = {"Link": _LINK, "X-Total-Count": _TOTAL}
+        if info.get("cacheable"):
+            responses[304] = "NOT_MODIFIED"
+        return doc
+
+
+class Api(flask_smorest.Api):
+    """An Api whose errors are problems."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def handle_http_exception(self, error: HTTPException) -> Any:
+        """One table of errors serves Flask and flask-smorest alike."""
+        return errors.answer_http_error(error)
+
+    def _register_responses(self) -> None:
+        content = {CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}}
+        for status in http.HTTPStatus:
+            if status >= 400:
+                described = {"description": status.phrase, "content": content}
+                self.spec.components.response(status.name, described, lazy=True)
+        self.spec.components.response(
+            "NOT_MODIFIED", {"description": "The answer is the one that `If-None-Match` names."}, lazy=True
+        )
+        self.spec.components.response("DEFAULT_ERROR", {"description": "Problem", "content": content}, lazy=True)
+
+
+def page_headers(page: Page[Any]) -> dict[str, str]:
+    """``Link`` to the first and the next page, and the total where it was asked for.
+
+    Notes
+    -----
+    Targets are relative to the host (RFC 8288, section 3.1), so they are right behind any proxy.
+    """
+    links = [_link("first", None)]
+    if page.next_cursor is not None:
+        links.append(_link("next", page.next_cursor))
+    headers = {"Link": ", ".join(links)}
+    if page.total is not None:
+        headers["X-Total-Count"] = str(page.total)
+    return headers
+
+
+def _link(relation: str, cursor: str | None) -> str:
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in {"cursor", "offset"}]
+    if cursor is not None:
+        kept.append(("cursor", cursor))
+    target = request.script_root + request.path + (f"?{urlencode(kept)}" if kept else "")
+    return f'<{target}>; rel="{relation}"'

@@ -1,0 +1,58 @@
+"""The OpenAPI document and its page, served from the flask-swagger-ui package's own files, offline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response, redirect
+from flask_swagger_ui import get_swaggerui_blueprint
+
+from app.config import Settings
+from app.version import VERSION
+from app.web.api import Api, FilePath
+
+OPENAPI: dict[str, Any] = {
+    "API_TITLE": "DSA-110 continuum imaging API",
+    "API_VERSION": VERSION,
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": "/api",
+    "OPENAPI_JSON_PATH": "openapi.json",
+    "API_SPEC_OPTIONS": {
+        "info": {
+            "description": "Images, measurement sets, sources, light curves, calibration, jobs and quality reports of "
+            "the DSA-110 continuum imaging pipeline. Every route answers at `/api/v1` and, identically, at `/api`."
+        }
+    },
+}
+
+# The page's own script is inline in the package's template, hence 'unsafe-inline' here and nowhere else.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+def describe(api: Api, settings: Settings) -> None:
+    """Tell the document how to authenticate, and what a file path in a URL looks like."""
+    components = api.spec.components
+    components.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": settings.api_key_header})
+    components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    api.register_converter(
+        FilePath,
+        lambda _: {"type": "string", "description": "Absolute path, percent-encoded as one segment (`/` as `%2F`)."},
+    )
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Serve the page at /api/docs; /api/redoc leads there."""
+    if not settings.enable_swagger:
+        return
+    page = get_swaggerui_blueprint("/api/docs", "/api/openapi.json", config={"app_name": OPENAPI["API_TITLE"]})
+    page.after_request(_allow_scripts)
+    app.register_blueprint(page)
+    app.add_url_rule("/api/redoc", "redoc", lambda: redirect("/api/docs", code=302))
+
+
+def _allow_scripts(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return response

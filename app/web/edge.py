@@ -1,0 +1,56 @@
+"""The WSGI layers around Flask, outermost first: observe, admit, find the path, answer from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from app.config import Settings
+from app.web.access import AllowList
+from app.web.caching import Environ, ResponseCache, StartResponse, Store, WsgiApp
+from app.web.observe import Observed
+from app.wiring import Services
+
+# What lives directly under /api; everything else there is the same resource under /api/v1.
+_UNVERSIONED = ("/api/v1", "/api/openapi.json", "/api/docs", "/api/redoc")
+
+
+def wrap(flask: WsgiApp, settings: Settings, services: Services) -> WsgiApp:
+    """The application as gunicorn sees it."""
+    key_header = "HTTP_" + settings.api_key_header.upper().replace("-", "_")
+    cache = ResponseCache(
+        flask,
+        services.changes.generation,
+        Store(settings.cache_bytes if settings.cache_enabled else 0),
+        origins=settings.cors_origins,
+        credentials=("HTTP_AUTHORIZATION", "HTTP_COOKIE", key_header),
+    )
+    return Observed(AllowList(Paths(cache), settings), settings, services.database)
+
+
+class Paths:
+    """WSGI middleware: one path for each resource, however it was written.
+
+    The legacy prefix ``/api`` leads to ``/api/v1``, so both are identical by construction and share one cache entry;
+    a trailing slash is redirected away.
+    """
+
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Rewrite or redirect."""
+        path: str = environ.get("PATH_INFO", "")
+        if path.startswith("/api/"):
+            if path.endswith("/") and not path.startswith("/api/docs/"):
+                return _redirect(environ, path.rstrip("/"), start_response)
+            if not path.startswith(_UNVERSIONED):
+                environ["PATH_INFO"] = f"/api/v1{path[4:]}"
+        return self._app(environ, start_response)
+
+
+def _redirect(environ: Environ, path: str, start_response: StartResponse) -> Iterable[bytes]:
+    query = environ.get("QUERY_STRING", "")
+    target = quote((environ.get("SCRIPT_NAME", "") + path).encode("latin-1")) + (f"?{query}" if query else "")
+    start_response("307 TEMPORARY REDIRECT", [("Location", target), ("Content-Length", "0")])
+    return []

@@ -1,0 +1,156 @@
+"""What happened: request ids, one log line a request, HTTP metrics, Server-Timing."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from flask import Flask, request
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from app.config import Settings
+from app.db import deadline
+from app.db.pipeline import PipelineDatabase
+from app.web.caching import HIT, ROUTE, Environ, StartResponse, WsgiApp
+
+REQUEST_ID = "contimg.request_id"
+UNMATCHED = "unmatched"
+
+log = logging.getLogger("app.requests")
+
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+_acceptable_id = re.compile(r"[A-Za-z0-9._\-]{1,128}", re.ASCII).fullmatch
+
+
+class Observed:
+    """WSGI middleware, the outermost: names the request, starts its deadline, and tells what became of it.
+
+    Parameters
+    ----------
+    app
+        The application behind it.
+    settings
+        Which of logs, metrics and timings are wanted.
+    database
+        Whose statements are counted.
+    """
+
+    def __init__(self, app: WsgiApp, settings: Settings, database: PipelineDatabase) -> None:
+        self._app = app
+        self._settings = settings
+        self._database = database
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass on, and take note of the answer."""
+        started = time.perf_counter()
+        request_id = _identify(environ)
+        deadline.start(self._settings.request_timeout_s)
+        self._database.forget_spent()
+        answer: dict[str, Any] = {}
+
+        def observed_start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            answer["status"] = int(status[:3])
+            answer["bytes"] = next((int(value) for name, value in headers if name == "Content-Length"), None)
+            headers.append(("X-Request-ID", request_id))
+            if self._settings.profiling:
+                headers.append(("Server-Timing", self._timing(started)))
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        body = self._app(environ, observed_start)
+        if answer.get("bytes") is not None or environ["REQUEST_METHOD"] == "HEAD":
+            self._note(environ, answer, started)
+            return body
+        return _Noted(body, lambda: self._note(environ, answer, started))
+
+    def _timing(self, started: float) -> str:
+        spent = self._database.spent()
+        total_ms = (time.perf_counter() - started) * 1000
+        return f'app;dur={total_ms:.2f}, sql;dur={spent.seconds * 1000:.2f};desc="{spent.statements} statements"'
+
+    def _note(self, environ: Environ, answer: dict[str, Any], started: float) -> None:
+        duration_s = time.perf_counter() - started
+        if not self._settings.log_requests:
+            return
+        log.info(
+            "request",
+            extra={
+                "method": environ["REQUEST_METHOD"],
+                "path": environ.get("PATH_INFO"),
+                "query": environ.get("QUERY_STRING"),
+                "client_ip": environ.get("contimg.client"),
+                "status_code": answer.get("status"),
+                "duration_ms": round(duration_s * 1000, 3),
+                "bytes": answer.get("bytes"),
+                "route": environ.get(ROUTE, UNMATCHED),
+                "cache": "hit" if HIT in environ else "miss",
+            },
+        )
+
+
+class _Noted:
+    """A body of unknown length: the note is taken when it ends or its client goes away."""
+
+    def __init__(self, body: Iterable[bytes], note: Any) -> None:
+        self._body = body
+        self._note = note
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the body, then take note."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._note()
+
+
+class RequestIdFilter(logging.Filter):
+    """Puts the id of the request at hand into every record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Never drops anything."""
+        record.request_id = _request_id.get()
+        return True
+
+
+def install(app: Flask) -> None:
+    """Tell the outer layers which route a request took."""
+
+    @app.before_request
+    def name_route() -> None:
+        if request.url_rule is not None:
+            request.environ[ROUTE] = request.url_rule.rule
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Write this service's records to standard error, as JSON lines or as text."""
+    handler = logging.StreamHandler(sys.stderr)
+    if settings.log_json:
+        names = "%(levelname)s %(name)s %(message)s" + (" %(request_id)s" if settings.log_request_id else "")
+        handler.setFormatter(
+            OrjsonFormatter(names, rename_fields={"levelname": "level", "name": "logger"}, timestamp=True)
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"))
+    handler.addFilter(RequestIdFilter())
+    root = logging.getLogger("app")
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    root.propagate = False
+
+
+def _identify(environ: Environ) -> str:
+    offered = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_CORRELATION_ID") or ""
+    request_id: str = offered if _acceptable_id(offered) else uuid.uuid4().hex
+    environ[REQUEST_ID] = request_id
+    _request_id.set(request_id)
+    return request_id

@@ -1,0 +1,90 @@
+"""Fixtures for every test: the pipeline as writer, the service as reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.config import Settings
+from app.db.pipeline import PipelineDatabase, PipelineFiles
+from tests.support.pipeline import GENERATIONS, Pipeline
+
+WRITE_KEY = "dsa110_test_key_with_write_access"
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+    """An empty pair of databases with every column, and the builders that fill it."""
+    with Pipeline(tmp_path / "state", "orm") as made:
+        yield made
+
+
+@pytest.fixture(params=GENERATIONS)
+def any_pipeline(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pipeline]:
+    """The same in every generation of the pipeline's schema."""
+    with Pipeline(tmp_path / "state", request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def database(pipeline: Pipeline) -> Iterator[PipelineDatabase]:
+    """The reading side of ``pipeline``."""
+    opened = PipelineDatabase(PipelineFiles(pipeline.products_path, pipeline.registry_path), busy_timeout_s=0.2)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """Settings of the application under test, changed by tests before they make it."""
+    (tmp_path / "data").mkdir(exist_ok=True)
+    return {
+        "DSA110_ENV": "testing",
+        "DSA110_API_KEYS": WRITE_KEY,
+        "DSA110_DATA_ROOTS": str(tmp_path / "data"),
+        "DSA110_STATE_DIR": str(tmp_path / "state"),
+        "DSA110_LOG_DIRS": str(tmp_path / "logs"),
+        "DSA110_DB_TIMEOUT": "0.5",
+        "DSA110_LOG_REQUESTS": "false",
+    }
+
+
+@pytest.fixture(params=["true", "false"], ids=["cache-on", "cache-off"])
+def make_app(request: pytest.FixtureRequest, environ: dict[str, str]) -> Iterator[Callable[[Pipeline], Flask]]:
+    """Makes the application over a pipeline; every test of behaviour runs with the response cache on and off."""
+    made: list[Flask] = []
+
+    def make(pipeline: Pipeline) -> Flask:
+        paths = {
+            "PIPELINE_PRODUCTS_DB": str(pipeline.products_path),
+            "PIPELINE_CAL_REGISTRY_DB": str(pipeline.registry_path),
+        }
+        made.append(create_app(Settings.from_environment({"DSA110_CACHE_ENABLED": request.param, **paths, **environ})))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.extensions["contimg.services"].close()
+
+
+@pytest.fixture
+def client(pipeline: Pipeline, make_app: Callable[[Pipeline], Flask]) -> FlaskClient:
+    """A client of the application over ``pipeline``."""
+    return make_app(pipeline).test_client()
+
+
+@pytest.fixture
+def any_client(any_pipeline: Pipeline, make_app: Callable[[Pipeline], Flask]) -> FlaskClient:
+    """A client of the application over ``any_pipeline``."""
+    return make_app(any_pipeline).test_client()
+
+
+@pytest.fixture
+def write_headers() -> dict[str, str]:
+    """Headers of a caller who may write."""
+    return {"X-API-Key": WRITE_KEY}

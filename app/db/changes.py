@@ -16,13 +16,13 @@ import sqlite3
 import threading
 from typing import NamedTuple
 
-from app.db.pipeline import Identity, PipelineFiles
+from app.db.pipeline import Identities, PipelineFiles
 
 
 class _Watch(NamedTuple):
     connection: sqlite3.Connection
     process: int
-    identities: tuple[Identity, Identity]
+    identities: Identities
     pragmas: tuple[str, ...]
 
 
@@ -68,14 +68,16 @@ class ChangeWatcher:
         identities = self._files.identities()
         watch = self._watch
         if watch is None or watch.identities != identities or watch.process != os.getpid():
+            self._files.settle()
             self._drop()
+            identities = self._files.identities()
             if identities[0] is None:
                 return None
             watch = self._watch = self._open(identities)
         execute = watch.connection.execute
         return tuple(execute(pragma).fetchone()[0] for pragma in watch.pragmas)
 
-    def _open(self, identities: tuple[Identity, Identity]) -> _Watch:
+    def _open(self, identities: Identities) -> _Watch:
         # No waiting for locks: a locked file counts as changed, and the query that follows does the waiting.
         connection, registry = self._files.open(busy_timeout_s=0.0, shared=True)
         schemas = ("main", "registry") if registry == "registry" else ("main",)

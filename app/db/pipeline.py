@@ -18,46 +18,44 @@ from typing import Any, NamedTuple
 
 from app.db import deadline
 from app.db.errors import is_missing_object, translate
+from app.db.swaps import Identity, Swaps
 from app.db.views import columns_of, lay_views
 from app.domain.errors import DatabaseUnavailable
 
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
-Identity = tuple[int, int] | None
-Setup = Callable[[sqlite3.Connection, str | None], None]
+Identities = tuple[Identity | None, Identity | None]
 
 _NO_PARAMS: Params = {}
 
 
-def identity(path: Path | None) -> Identity:
-    """Device and inode of the file at a path, ``None`` without one. Never opens it: closing would drop SQLite's locks.
+class PipelineFiles:
+    """Where the pipeline's databases lie.
 
-    References
+    Parameters
     ----------
-    https://www.sqlite.org/howtocorrupt.html, section 2.2
+    products
+        The products database.
+    registry
+        The calibration registry: the products file itself, another, or absent.
     """
-    try:
-        status = os.stat(path) if path is not None else None
-    except OSError:
-        return None
-    return None if status is None else (status.st_dev, status.st_ino)
 
+    def __init__(self, products: Path, registry: Path | None) -> None:
+        self.products = products
+        self.registry = registry
+        self.unified = registry == products
+        self._swaps = Swaps()
 
-class PipelineFiles(NamedTuple):
-    """Where the pipeline's databases lie; the registry may be the products file itself, or absent."""
-
-    products: Path
-    registry: Path | None
-
-    @property
-    def unified(self) -> bool:
-        """Whether one file holds both."""
-        return self.registry == self.products
-
-    def identities(self) -> tuple[Identity, Identity]:
+    def identities(self) -> Identities:
         """What stands at both paths now."""
-        products = identity(self.products)
-        return products, products if self.unified else identity(self.registry)
+        products = self._swaps.identity(self.products)
+        return products, products if self.unified else self._swaps.identity(self.registry)
+
+    def settle(self) -> None:
+        """Take note of swapped files; to be called before connections to the earlier ones are closed."""
+        self._swaps.settle(self.products)
+        if not self.unified:
+            self._swaps.settle(self.registry)
 
     def open(self, *, busy_timeout_s: float, shared: bool = False) -> tuple[sqlite3.Connection, str | None]:
         """Open read-only with the registry attached; gives the schema name that holds the calibration tables.
@@ -65,7 +63,7 @@ class PipelineFiles(NamedTuple):
         ``shared`` lets a connection pass between threads; the caller then keeps them apart.
         """
         connection = sqlite3.connect(
-            _read_only_uri(self.products),
+            self._uri(self.products),
             uri=True,
             timeout=busy_timeout_s,
             isolation_level=None,
@@ -74,9 +72,8 @@ class PipelineFiles(NamedTuple):
         )
         try:
             registry = "main" if self.unified else None
-            if not self.unified and identity(self.registry) is not None:
-                assert self.registry is not None
-                connection.execute("ATTACH :uri AS registry", {"uri": _read_only_uri(self.registry)})
+            if not self.unified and self.registry is not None and self.registry.exists():
+                connection.execute("ATTACH :uri AS registry", {"uri": self._uri(self.registry)})
                 registry = "registry"
             elif registry is None and columns_of(connection, "main", "caltables"):
                 registry = "main"
@@ -85,9 +82,10 @@ class PipelineFiles(NamedTuple):
             raise
         return connection, registry
 
-
-def _read_only_uri(path: Path) -> str:
-    return f"{path.absolute().as_uri()}?mode=ro"
+    def _uri(self, path: Path) -> str:
+        identity = self._swaps.identity(path)
+        alone = identity is not None and identity.orphaned_log
+        return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 class Spent(NamedTuple):
@@ -103,7 +101,7 @@ _NOTHING = Spent(0, 0.0)
 class _Opened(NamedTuple):
     connection: sqlite3.Connection
     process: int
-    identities: tuple[Identity, Identity]
+    identities: Identities
     schema_versions: tuple[int, ...]
 
 
@@ -219,6 +217,7 @@ class PipelineDatabase:
             or opened.identities != self.files.identities()
             or opened.schema_versions != _schema_versions(opened.connection, self.files, opened.identities)
         ):
+            self.files.settle()
             self.close()
             opened = None
         if opened is None:
@@ -226,6 +225,7 @@ class PipelineDatabase:
         return opened.connection
 
     def _open(self) -> _Opened:
+        self.files.settle()
         identities = self.files.identities()
         if identities[0] is None:
             raise DatabaseUnavailable(self.name, "the file does not exist")
@@ -243,9 +243,7 @@ class PipelineDatabase:
         return _Opened(connection, os.getpid(), identities, versions)
 
 
-def _schema_versions(
-    connection: sqlite3.Connection, files: PipelineFiles, identities: tuple[Identity, Identity]
-) -> tuple[int, ...]:
+def _schema_versions(connection: sqlite3.Connection, files: PipelineFiles, identities: Identities) -> tuple[int, ...]:
     versions = [connection.execute("PRAGMA main.schema_version").fetchone()[0]]
     if not files.unified and identities[1] is not None:
         versions.append(connection.execute("PRAGMA registry.schema_version").fetchone()[0])

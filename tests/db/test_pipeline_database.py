@@ -1,0 +1,290 @@
+"""The database room: one connection a thread, canonical views, typed errors, swapped files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.db import deadline
+from app.db.errors import translate
+from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.views import JOINS, TABLES
+from app.domain.errors import Busy, DatabaseUnavailable, QueryFailed, QueryTimeout
+from tests.support.pipeline import Pipeline
+
+COUNT_IMAGES = "SELECT count(*) FROM t_images"
+
+
+def open_database(pipeline: Pipeline, busy_timeout_s: float = 0.2) -> PipelineDatabase:
+    return PipelineDatabase(
+        PipelineFiles(pipeline.products_path, pipeline.registry_path), busy_timeout_s=busy_timeout_s
+    )
+
+
+def test_every_view_has_its_full_column_list_in_every_generation(any_pipeline: Pipeline) -> None:
+    database = open_database(any_pipeline)
+    for table in TABLES:
+        expected = [column.split("|")[0] for column in table.columns.split()]
+        with database.connection() as connection:
+            described = connection.execute(f"SELECT {', '.join(expected)} FROM {table.view}").description
+        assert [column[0] for column in described] == expected
+    for view in JOINS:
+        database.rows(f"SELECT count(*) FROM {view}")
+    database.close()
+
+
+def test_row_of_one_table_reads_alike_in_every_generation(any_pipeline: Pipeline) -> None:
+    any_pipeline.make_image(path="/stage/img/x.fits", noise_jy=0.0)
+    database = open_database(any_pipeline)
+    assert database.rows("SELECT path, noise_jy FROM t_images") == [("/stage/img/x.fits", 0.0)]
+    database.close()
+
+
+@pytest.mark.parametrize("optional", ["jobs", "image_qa", "calibration_qa", "batch_jobs"])
+def test_missing_optional_table_is_an_empty_view(pipeline: Pipeline, optional: str) -> None:
+    pipeline.connection.execute(f"DROP TABLE IF EXISTS {optional}")
+    pipeline.connection.commit()
+    database = open_database(pipeline)
+    assert database.rows(f"SELECT * FROM t_{optional}") == []
+    database.close()
+
+
+@pytest.mark.parametrize("core", ["images", "ms_index", "photometry"])
+def test_missing_core_table_makes_only_queries_on_it_unavailable(pipeline: Pipeline, core: str) -> None:
+    pipeline.connection.execute(f"DROP TABLE {core}")
+    pipeline.connection.commit()
+    database = open_database(pipeline)
+    with pytest.raises(DatabaseUnavailable):
+        database.rows(f"SELECT count(*) FROM t_{core}")
+    assert database.rows("SELECT count(*) FROM t_jobs") == [(0,)]
+    database.close()
+
+
+def test_registry_may_be_absent_and_appear_later(tmp_path: Path) -> None:
+    with Pipeline(tmp_path, "production", registry=False) as pipeline:
+        database = open_database(pipeline)
+        assert database.rows("SELECT path FROM t_caltables") == []
+        with Pipeline(tmp_path / "other", "production") as donor:
+            donor.make_caltable(path="/stage/cal/late.tbl")
+            donor_path = donor.registry_path
+        shutil.copy(donor_path, pipeline.registry_path)
+        assert database.rows("SELECT path FROM t_caltables") == [("/stage/cal/late.tbl",)]
+        database.close()
+
+
+def test_unified_file_serves_calibration_tables_even_where_only_the_products_path_names_it(tmp_path: Path) -> None:
+    with Pipeline(tmp_path, "head") as pipeline:
+        pipeline.make_caltable(path="/stage/cal/one.tbl")
+        database = PipelineDatabase(PipelineFiles(pipeline.products_path, tmp_path / "no_registry.sqlite3"))
+        assert database.rows("SELECT path FROM t_caltables") == [("/stage/cal/one.tbl",)]
+        database.close()
+
+
+def test_missing_file_is_unavailable_and_is_not_created(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.sqlite3"
+    database = PipelineDatabase(PipelineFiles(absent, tmp_path / "registry.sqlite3"))
+    with pytest.raises(DatabaseUnavailable) as caught:
+        database.rows(COUNT_IMAGES)
+    assert str(tmp_path) not in caught.value.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b""], ids=["foreign", "empty"])
+def test_foreign_file_is_unavailable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "products.sqlite3"
+    path.write_bytes(content)
+    database = PipelineDatabase(PipelineFiles(path, None))
+    with pytest.raises(DatabaseUnavailable):
+        database.rows(COUNT_IMAGES)
+    database.close()
+
+
+def test_truncated_file_is_unavailable(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.make_many_images(2000)
+    pipeline.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = pipeline.products_path.read_bytes()
+    half = tmp_path / "half.sqlite3"
+    half.write_bytes(whole[: len(whole) // 2])
+    database = PipelineDatabase(PipelineFiles(half, None))
+    with pytest.raises(DatabaseUnavailable):
+        database.rows("SELECT sum(length(path)) FROM t_images")
+    database.close()
+
+
+def test_locked_file_is_busy_after_the_timeout(tmp_path: Path) -> None:
+    with Pipeline(tmp_path, "production") as pipeline:
+        pipeline.connection.execute("PRAGMA journal_mode = DELETE")
+        database = open_database(pipeline, busy_timeout_s=0.05)
+        pipeline.connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Busy):
+            database.rows(COUNT_IMAGES)
+        pipeline.connection.rollback()
+        assert database.rows(COUNT_IMAGES) == [(0,)]
+        database.close()
+
+
+def test_reader_is_not_held_up_by_a_writer_in_wal_mode(pipeline: Pipeline, database: PipelineDatabase) -> None:
+    pipeline.connection.execute("BEGIN IMMEDIATE")
+    assert database.rows(COUNT_IMAGES) == [(0,)]
+    pipeline.connection.rollback()
+
+
+def test_query_past_the_deadline_is_stopped(database: PipelineDatabase) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
+    deadline.start(0.05)
+    try:
+        with pytest.raises(QueryTimeout):
+            database.rows(endless)
+    finally:
+        deadline.start(None)
+    assert database.rows(COUNT_IMAGES) == [(0,)]
+
+
+def test_statement_that_sqlite_refuses_is_a_failed_query_without_the_statement(database: PipelineDatabase) -> None:
+    with pytest.raises(QueryFailed) as caught:
+        database.rows("SELECT secret_column_name FROM")
+    assert "secret" not in caught.value.message
+
+
+def test_nothing_can_be_written_through_a_reader(pipeline: Pipeline, database: PipelineDatabase) -> None:
+    pipeline.make_image()
+    with pytest.raises(DatabaseUnavailable):
+        database.rows("DELETE FROM images")
+    assert database.rows(COUNT_IMAGES) == [(1,)]
+
+
+def test_journal_mode_of_the_pipeline_is_left_alone(tmp_path: Path) -> None:
+    with Pipeline(tmp_path, "production") as pipeline:
+        pipeline.connection.execute("PRAGMA journal_mode = DELETE")
+        database = open_database(pipeline)
+        database.rows(COUNT_IMAGES)
+        database.close()
+        assert pipeline.connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+def test_replaced_file_is_seen_by_the_next_query(
+    pipeline: Pipeline, database: PipelineDatabase, tmp_path: Path
+) -> None:
+    assert database.rows(COUNT_IMAGES) == [(0,)]
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        other.make_image()
+        other.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.replace(other.products_path, pipeline.products_path)
+    assert database.rows(COUNT_IMAGES) == [(2,)]
+
+
+def test_log_left_beside_a_replaced_file_is_not_laid_over_the_new_one(
+    pipeline: Pipeline, database: PipelineDatabase, tmp_path: Path
+) -> None:
+    pipeline.make_image()
+    assert database.rows(COUNT_IMAGES) == [(1,)]
+    assert Path(f"{pipeline.products_path}-wal").stat().st_size > 0
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        other.make_image()
+    os.replace(other.products_path, pipeline.products_path)
+    seen: list[int] = [database.value(COUNT_IMAGES)]
+
+    def look() -> None:
+        seen.append(database.value(COUNT_IMAGES))
+        database.close()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert [*seen, database.value(COUNT_IMAGES)] == [2, 2, 2]
+
+
+def test_new_file_is_followed_again_once_the_orphaned_log_is_gone(
+    pipeline: Pipeline, database: PipelineDatabase, tmp_path: Path
+) -> None:
+    pipeline.make_image()
+    database.rows(COUNT_IMAGES)
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        other.make_image()
+    os.replace(other.products_path, pipeline.products_path)
+    assert database.rows(COUNT_IMAGES) == [(2,)]
+    for companion in ("-wal", "-shm"):
+        Path(f"{pipeline.products_path}{companion}").unlink()
+    with closing(sqlite3.connect(pipeline.products_path)) as writer:
+        writer.execute("DELETE FROM images WHERE id = (SELECT min(id) FROM images)")
+        writer.commit()
+        assert database.rows(COUNT_IMAGES) == [(1,)]
+
+
+def test_deleted_file_is_unavailable_and_its_return_is_seen(
+    pipeline: Pipeline, database: PipelineDatabase, tmp_path: Path
+) -> None:
+    database.rows(COUNT_IMAGES)
+    aside = tmp_path / "aside.sqlite3"
+    os.replace(pipeline.products_path, aside)
+    with pytest.raises(DatabaseUnavailable):
+        database.rows(COUNT_IMAGES)
+    os.replace(aside, pipeline.products_path)
+    assert database.rows(COUNT_IMAGES) == [(0,)]
+
+
+def test_column_added_meanwhile_is_read_by_the_next_query(tmp_path: Path) -> None:
+    with Pipeline(tmp_path, "production") as pipeline:
+        database = open_database(pipeline)
+        number = pipeline.make_image()
+        assert database.rows("SELECT dynamic_range FROM t_images") == [(None,)]
+        pipeline.connection.execute("ALTER TABLE images ADD COLUMN dynamic_range REAL")
+        pipeline.connection.execute("UPDATE images SET dynamic_range = 12.5 WHERE id = ?", (number,))
+        pipeline.connection.commit()
+        assert database.rows("SELECT dynamic_range FROM t_images") == [(12.5,)]
+        database.close()
+
+
+def test_threads_have_connections_of_their_own(database: PipelineDatabase) -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        with database.connection() as connection:
+            seen.append(id(connection))
+        database.close()
+
+    with database.connection() as here:
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        assert seen != [id(here)]
+
+
+def test_forked_child_opens_its_own_connection(pipeline: Pipeline, database: PipelineDatabase) -> None:
+    pipeline.make_image()
+    with database.connection() as inherited:
+        pass
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        with database.connection() as own:
+            verdict = b"own" if own is not inherited else b"inherited"
+        os.write(write_end, verdict + b" %d" % database.value(COUNT_IMAGES))
+        os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        assert pipe.read() == b"own 1"
+    os.waitpid(child, 0)
+    assert database.value(COUNT_IMAGES) == 1
+
+
+def test_infinite_fluxes_are_missing_and_zero_is_a_flux(pipeline: Pipeline, database: PipelineDatabase) -> None:
+    for flux, peak in ((0.0, 9.0), (float("inf"), 0.5), (None, 0.25), (float("-inf"), float("inf"))):
+        pipeline.make_photometry(flux_jy=flux, peak_jyb=peak)
+    assert database.rows("SELECT flux_jy FROM v_photometry ORDER BY id") == [(0.0,), (0.5,), (0.25,), (None,)]
+
+
+def test_translation_knows_extended_codes() -> None:
+    error = sqlite3.OperationalError("anything")
+    error.sqlite_errorname = "SQLITE_BUSY_SNAPSHOT"
+    assert isinstance(translate(error, "products"), Busy)

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeVar
 
 import jwt
 from flask import g, request
-from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from app.config import Settings
@@ -25,6 +24,15 @@ WRITE = "write"
 JWT_LEEWAY_S = 10
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class CredentialsRequired(Unauthorized):
+    """401, naming both ways to authenticate."""
+
+    def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
+        """Challenges, spelled as clients know them (werkzeug's own class would capitalise ``Apikey``)."""
+        challenges = [("WWW-Authenticate", 'ApiKey realm="DSA-110 API"'), ("WWW-Authenticate", "Bearer")]
+        return [*super().get_headers(environ, scope), *challenges]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,7 @@ def authorize(scope: str) -> Caller:
     caller = identify(settings())
     if caller.method == "anonymous":
         header = settings().api_key_header
-        raise Unauthorized(
-            f"Authentication required: send a key in {header} or a bearer token.",
-            www_authenticate=WWWAuthenticate("ApiKey", {"realm": "DSA-110 API"}),
-        )
+        raise CredentialsRequired(f"Authentication required: send a key in {header} or a bearer token.")
     if not caller.may(scope):
         raise Forbidden("Write access required." if scope == WRITE else f"The scope '{scope}' is required.")
     return caller

@@ -82,7 +82,7 @@ def answer_http_error(error: HTTPException) -> Response:
         response = _answer(status, _HTTP_CODES.get(status, error.name.upper().replace(" ", "_")), _plain(error))
     for name, value in error.get_headers(request.environ):
         if name.lower() not in {"content-type", "content-length"}:
-            response.headers[name] = value
+            response.headers.add(name, value)
     return response
 
 

@@ -6,98 +6,30 @@ first is absent. A value that cannot be understood stops the start with the name
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from app.config import parse
+from app.config.parse import Network as Network
+
 Environment = Literal["development", "testing", "staging", "production"]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigurationError(Exception):
     """The environment asks for something impossible or unsafe; the message names each variable and the remedy."""
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _flag(value: str) -> bool:
-    word = value.strip().lower()
-    if word in {"1", "true", "yes", "on"}:
-        return True
-    if word in {"0", "false", "no", "off", ""}:
-        return False
-    raise ValueError("expected true or false")
-
-
-def _positive(value: str) -> float:
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise ValueError("expected a number above zero")
-    return number
-
-
-def _count(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError("expected a whole number of at least 1")
-    return number
-
-
-def _whole(value: str) -> int:
-    number = int(value)
-    if number < 0:
-        raise ValueError("expected a whole number of at least 0")
-    return number
-
-
-def _port(value: str) -> int:
-    number = int(value)
-    if not 0 <= number <= 65535:
-        raise ValueError("expected a port, 0 to 65535")
-    return number
-
-
-def _path(value: str) -> Path:
-    return Path(value).expanduser()
-
-
-def _paths(value: str) -> tuple[Path, ...]:
-    return tuple(_path(part) for part in value.split(":") if part)
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _networks(value: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(part, strict=False) for part in _list(value))
-
-
-def _environment(value: str) -> str:
-    word = value.strip().lower()
-    return word if word in {"development", "testing", "staging", "production"} else "development"
-
-
-def _level(value: str) -> str:
-    word = value.strip().upper()
-    if word not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-        raise ValueError("expected DEBUG, INFO, WARNING, ERROR or CRITICAL")
-    return word
-
-
 Default = Callable[["Settings"], Any]
 
 
-def _setting(variable: str, parse: Callable[[str], Any], default: Any, help: str, *, aliases: str = "") -> Any:
+def _setting(variable: str, reader: Callable[[str], Any], default: Any, help: str, *, aliases: str = "") -> Any:
     """A field read from ``variable``; a callable default is computed from the settings before it."""
     return field(
         metadata={
-            "variable": variable, "aliases": aliases.split(), "parse": parse, "default": default, "help": help,
+            "variable": variable, "aliases": aliases.split(), "parse": reader, "default": default, "help": help,
         }
     )  # fmt: skip
 
@@ -124,72 +56,75 @@ class Settings:
     # -- where this runs
     environment: Environment = _setting(
         "DSA110_ENV",
-        _environment,
+        parse.environment,
         "development",
         "development, testing, staging or production; anything else means development. Production turns on HSTS and "
         "refuses unsafe settings.",
     )
-    debug: bool = _setting("DSA110_DEBUG", _flag, False, "Show tracebacks to clients; never in production.")
+    debug: bool = _setting("DSA110_DEBUG", parse.flag, False, "Show tracebacks to clients; never in production.")
     profiling: bool = _setting(
-        "DSA110_ENABLE_PROFILING", _flag, False, "Add the time spent in SQL to Server-Timing; never in production."
+        "DSA110_ENABLE_PROFILING", parse.flag, False, "Add the time spent in SQL to Server-Timing; never in production."
     )
-    host: str = _setting("DSA110_HOST", _text, "0.0.0.0", "Address that gunicorn listens on.")
-    port: int = _setting("DSA110_PORT", _port, 8000, "Port that gunicorn listens on.", aliases="API_PORT")
+    host: str = _setting("DSA110_HOST", parse.text, "0.0.0.0", "Address that gunicorn listens on.")
+    port: int = _setting("DSA110_PORT", parse.port, 8000, "Port that gunicorn listens on.", aliases="API_PORT")
     workers: int = _setting(
-        "DSA110_WORKERS", _count, lambda settings: max(2, os.cpu_count() or 1), "gunicorn worker processes."
+        "DSA110_WORKERS", parse.count, lambda settings: max(2, os.cpu_count() or 1), "gunicorn worker processes."
     )
-    threads: int = _setting("DSA110_THREADS", _count, 4, "Threads in each worker.")
+    threads: int = _setting("DSA110_THREADS", parse.count, 4, "Threads in each worker.")
 
     # -- the pipeline's databases
     state_dir: Path = _setting(
-        "DSA110_STATE_DIR", _path, Path("/data/dsa110-contimg/state"), "Base directory of the database defaults."
+        "DSA110_STATE_DIR", parse.path, Path("/data/dsa110-contimg/state"), "Base directory of the database defaults."
     )
     unified_db: Path | None = _setting(
         "PIPELINE_DB",
-        _path,
+        parse.path,
         None,
         "One file that holds everything, as newer pipelines write it; the five below default to it where it is set.",
     )
     products_db: Path = _setting(
         "PIPELINE_PRODUCTS_DB",
-        _path,
+        parse.path,
         _database("products.sqlite3"),
         "Products database: images, measurement sets, photometry, jobs.",
     )
     cal_registry_db: Path = _setting(
         "PIPELINE_CAL_REGISTRY_DB",
-        _path,
+        parse.path,
         _database("cal_registry.sqlite3"),
         "Calibration registry. Where it is absent and the products file holds calibration tables, those are read.",
     )
     hdf5_db: Path = _setting(
-        "PIPELINE_HDF5_DB", _path, _database("hdf5.sqlite3"), "HDF5 index; only the health report looks at it."
+        "PIPELINE_HDF5_DB", parse.path, _database("hdf5.sqlite3"), "HDF5 index; only the health report looks at it."
     )
     ingest_db: Path = _setting(
-        "PIPELINE_INGEST_DB", _path, _database("ingest.sqlite3"), "Ingest queue; only the health report looks at it."
+        "PIPELINE_INGEST_DB",
+        parse.path,
+        _database("ingest.sqlite3"),
+        "Ingest queue; only the health report looks at it.",
     )
     data_registry_db: Path = _setting(
         "PIPELINE_DATA_REGISTRY_DB",
-        _path,
+        parse.path,
         _database("data_registry.sqlite3"),
         "Data registry; only `contimg-api doctor` looks at it.",
     )
     busy_timeout_s: float = _setting(
         "DSA110_DB_TIMEOUT",
-        _positive,
+        parse.positive,
         30.0,
         "How long a statement waits for a database lock [s].",
         aliases="DB_CONNECTION_TIMEOUT DSA110_TIMEOUT_DB_CONNECTION",
     )
     quick_timeout_s: float = _setting(
-        "DSA110_TIMEOUT_DB_QUICK", _positive, 2.0, "Time for each probe of the health report [s]."
+        "DSA110_TIMEOUT_DB_QUICK", parse.positive, 2.0, "Time for each probe of the health report [s]."
     )
     metrics_timeout_s: float = _setting(
-        "DSA110_TIMEOUT_DB_METRICS", _positive, 10.0, "Time for the database gauges of /metrics [s]."
+        "DSA110_TIMEOUT_DB_METRICS", parse.positive, 10.0, "Time for the database gauges of /metrics [s]."
     )
     request_timeout_s: float = _setting(
         "DSA110_REQUEST_TIMEOUT",
-        _positive,
+        parse.positive,
         30.0,
         "Deadline of a request [s]; past it a query is stopped and answered with 503 QUERY_TIMEOUT.",
         aliases="DSA110_TIMEOUT_HTTP",
@@ -197,23 +132,26 @@ class Settings:
 
     # -- files
     api_state_dir: Path = _setting(
-        "DSA110_API_STATE_DIR", _path, _in_state("api"), "Directory of this service's own files; it must be writable."
+        "DSA110_API_STATE_DIR",
+        parse.path,
+        _in_state("api"),
+        "Directory of this service's own files; it must be writable.",
     )
     data_roots: tuple[Path, ...] = _setting(
         "DSA110_DATA_ROOTS",
-        _paths,
+        parse.paths,
         (Path("/stage/dsa110-contimg"), Path("/data/dsa110-contimg")),
         "Colon-separated directories; only regular files inside them are ever read or served.",
     )
     log_dirs: tuple[Path, ...] = _setting(
         "DSA110_LOG_DIRS",
-        _paths,
+        parse.paths,
         lambda settings: (settings.state_dir / "logs", settings.state_dir.parent / "logs"),
         "Colon-separated directories searched, in this order, for {run_id}.log.",
     )
     disk_paths: tuple[Path, ...] = _setting(
         "DSA110_DISK_PATHS",
-        _paths,
+        parse.paths,
         lambda settings: (settings.state_dir, Path("/stage/dsa110-contimg")),
         "Colon-separated directories whose free space the health report tells.",
     )
@@ -221,70 +159,84 @@ class Settings:
     # -- who may ask
     allowed_networks: tuple[Network, ...] = _setting(
         "DSA110_ALLOWED_IPS",
-        _networks,
-        _networks(LOCAL_NETWORKS),
+        parse.networks,
+        parse.networks(LOCAL_NETWORKS),
         "Comma-separated addresses and networks that may connect.",
     )
     trusted_proxies: tuple[Network, ...] = _setting(
         "DSA110_TRUSTED_PROXIES",
-        _networks,
+        parse.networks,
         (),
         "Comma-separated proxies whose X-Forwarded-For is believed; 127.0.0.1 and ::1 always are.",
     )
     api_keys: tuple[str, ...] = _setting(
-        "DSA110_API_KEYS", _list, (), "Comma-separated keys that may write; without any, no key is accepted."
+        "DSA110_API_KEYS", parse.words, (), "Comma-separated keys that may write; without any, no key is accepted."
     )
-    api_key_header: str = _setting("DSA110_API_KEY_HEADER", _text, "X-API-Key", "Header that carries a key.")
+    api_key_header: str = _setting("DSA110_API_KEY_HEADER", parse.text, "X-API-Key", "Header that carries a key.")
     jwt_secret: str = _setting(
-        "DSA110_JWT_SECRET", _text, "", "Secret of HS256 bearer tokens, at least 32 characters; empty turns them off."
+        "DSA110_JWT_SECRET",
+        parse.text,
+        "",
+        "Secret of HS256 bearer tokens, at least 32 characters; empty turns them off.",
     )
     jwt_expiry_hours: float = _setting(
-        "DSA110_JWT_EXPIRY_HOURS", _positive, 24.0, "Life of a token made by `contimg-api token` [h]."
+        "DSA110_JWT_EXPIRY_HOURS", parse.positive, 24.0, "Life of a token made by `contimg-api token` [h]."
     )
     auth_disabled: bool = _setting(
-        "DSA110_AUTH_DISABLED", _flag, False, "Everyone may write; refused in staging and production."
+        "DSA110_AUTH_DISABLED", parse.flag, False, "Everyone may write; refused in staging and production."
     )
     cors_origins: tuple[str, ...] = _setting(
-        "DSA110_CORS_ORIGINS", _list, _list(KNOWN_ORIGINS), "Comma-separated origins of browsers' front ends."
+        "DSA110_CORS_ORIGINS",
+        parse.words,
+        parse.words(KNOWN_ORIGINS),
+        "Comma-separated origins of browsers' front ends.",
     )
-    cors_credentials: bool = _setting("DSA110_CORS_CREDENTIALS", _flag, True, "Whether those may send credentials.")
+    cors_credentials: bool = _setting(
+        "DSA110_CORS_CREDENTIALS", parse.flag, True, "Whether those may send credentials."
+    )
 
     # -- what is answered
-    page_default: int = _setting("DSA110_PAGINATION_DEFAULT", _count, 100, "Rows of a page when limit= is not given.")
-    page_max: int = _setting("DSA110_PAGINATION_MAX", _count, 1000, "Most rows of a page.")
-    max_body_bytes: int = _setting("DSA110_MAX_BODY_BYTES", _count, 1_048_576, "Largest request body [bytes].")
-    enable_swagger: bool = _setting("DSA110_ENABLE_SWAGGER", _flag, True, "Serve the documentation page.")
-    enable_metrics: bool = _setting("DSA110_ENABLE_METRICS", _flag, True, "Serve /metrics.")
+    page_default: int = _setting(
+        "DSA110_PAGINATION_DEFAULT", parse.count, 100, "Rows of a page when limit= is not given."
+    )
+    page_max: int = _setting("DSA110_PAGINATION_MAX", parse.count, 1000, "Most rows of a page.")
+    max_body_bytes: int = _setting("DSA110_MAX_BODY_BYTES", parse.count, 1_048_576, "Largest request body [bytes].")
+    enable_swagger: bool = _setting("DSA110_ENABLE_SWAGGER", parse.flag, True, "Serve the documentation page.")
+    enable_metrics: bool = _setting("DSA110_ENABLE_METRICS", parse.flag, True, "Serve /metrics.")
     service_timeout_s: float = _setting(
-        "DSA110_TIMEOUT_SERVICE_PROBE", _positive, 3.0, "Time for each probe of a neighbouring service [s]."
+        "DSA110_TIMEOUT_SERVICE_PROBE", parse.positive, 3.0, "Time for each probe of a neighbouring service [s]."
     )
     cache_enabled: bool = _setting(
         "DSA110_CACHE_ENABLED",
-        _flag,
+        parse.flag,
         True,
         "Keep answers while the databases stand still.",
         aliases="REDIS_CACHE_ENABLED",
     )
-    cache_bytes: int = _setting("DSA110_CACHE_BYTES", _count, 16 * 2**20, "Most bytes of answers kept by each worker.")
+    cache_bytes: int = _setting(
+        "DSA110_CACHE_BYTES", parse.count, 16 * 2**20, "Most bytes of answers kept by each worker."
+    )
     redis_url: str = _setting(
         "DSA110_REDIS_URL",
-        _text,
+        parse.text,
         "redis://localhost:6379/0",
         "Redis that the health report and the services monitor look at.",
         aliases="REDIS_URL",
     )
 
     # -- logs
-    log_level: str = _setting("DSA110_LOG_LEVEL", _level, "INFO", "Least severe level written.")
-    log_json: bool = _setting("DSA110_LOG_JSON", _flag, True, "Write one JSON object a line; false for plain text.")
-    log_requests: bool = _setting("DSA110_LOG_REQUESTS", _flag, True, "Write one line for every request.")
-    log_request_id: bool = _setting("DSA110_LOG_REQUEST_ID", _flag, True, "Put the request id into every line.")
+    log_level: str = _setting("DSA110_LOG_LEVEL", parse.level, "INFO", "Least severe level written.")
+    log_json: bool = _setting(
+        "DSA110_LOG_JSON", parse.flag, True, "Write one JSON object a line; false for plain text."
+    )
+    log_requests: bool = _setting("DSA110_LOG_REQUESTS", parse.flag, True, "Write one line for every request.")
+    log_request_id: bool = _setting("DSA110_LOG_REQUEST_ID", parse.flag, True, "Put the request id into every line.")
 
     # -- TLS by gunicorn itself
-    tls_enabled: bool = _setting("DSA110_TLS_ENABLED", _flag, False, "Let gunicorn speak TLS.")
-    tls_cert: str = _setting("DSA110_TLS_CERT", _text, "", "Certificate file.")
-    tls_key: str = _setting("DSA110_TLS_KEY", _text, "", "Key file.")
-    tls_ca: str = _setting("DSA110_TLS_CA", _text, "", "CA bundle for client certificates.")
+    tls_enabled: bool = _setting("DSA110_TLS_ENABLED", parse.flag, False, "Let gunicorn speak TLS.")
+    tls_cert: str = _setting("DSA110_TLS_CERT", parse.text, "", "Certificate file.")
+    tls_key: str = _setting("DSA110_TLS_KEY", parse.text, "", "Key file.")
+    tls_ca: str = _setting("DSA110_TLS_CA", parse.text, "", "CA bundle for client certificates.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:

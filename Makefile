@@ -1,0 +1,52 @@
+# Two commands matter: `make serve` and `make test`. Everything below needs Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+DSA110_HOST ?= 127.0.0.1
+DSA110_PORT ?= 8000
+DEMO ?= demo-data
+
+.PHONY: help install serve test lint bench soak openapi clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.12'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python setup.cfg constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test]'
+	@touch $@
+
+install: $(VENV)/installed ## Make .venv and install the service
+
+serve: $(VENV)/installed ## Make the demo survey once and serve it with gunicorn
+	@$(BIN)/contimg-api demo $(DEMO) --if-missing
+	@DSA110_HOST=$(DSA110_HOST) DSA110_PORT=$(DSA110_PORT) $(BIN)/contimg-api serve $(DEMO)
+
+test: $(VENV)/installed-test ## Run the whole suite
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test ## Check style, types and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-test ## Measure against a bare WSGI callable and a bare Flask route
+	@$(BIN)/python -m tests.benchmarks
+
+openapi: $(VENV)/installed-test ## Write the OpenAPI document's snapshot anew
+	@$(BIN)/python -m tests.contract.snapshot
+
+clean: ## Remove what the targets above made
+	rm -rf $(VENV) $(DEMO) build *.egg-info

@@ -1,0 +1,89 @@
+"""How the text of an environment variable becomes a setting; ``ValueError`` says what was expected."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def text(value: str) -> str:
+    """As it is."""
+    return value
+
+
+def flag(value: str) -> bool:
+    """true or false, in the usual spellings."""
+    word = value.strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off", ""}:
+        return False
+    raise ValueError("expected true or false")
+
+
+def positive(value: str) -> float:
+    """A finite number above zero."""
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError("expected a number above zero")
+    return number
+
+
+def count(value: str) -> int:
+    """A whole number of at least 1."""
+    number = int(value)
+    if number < 1:
+        raise ValueError("expected a whole number of at least 1")
+    return number
+
+
+def whole(value: str) -> int:
+    """A whole number of at least 0."""
+    number = int(value)
+    if number < 0:
+        raise ValueError("expected a whole number of at least 0")
+    return number
+
+
+def port(value: str) -> int:
+    """A TCP port."""
+    number = int(value)
+    if not 0 <= number <= 65535:
+        raise ValueError("expected a port, 0 to 65535")
+    return number
+
+
+def path(value: str) -> Path:
+    """A path; ``~`` is the home directory."""
+    return Path(value).expanduser()
+
+
+def paths(value: str) -> tuple[Path, ...]:
+    """Colon-separated paths."""
+    return tuple(path(part) for part in value.split(":") if part)
+
+
+def words(value: str) -> tuple[str, ...]:
+    """Comma-separated words."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Comma-separated addresses and networks."""
+    return tuple(ipaddress.ip_network(part, strict=False) for part in words(value))
+
+
+def environment(value: str) -> str:
+    """One of the four environments; anything else is development."""
+    word = value.strip().lower()
+    return word if word in {"development", "testing", "staging", "production"} else "development"
+
+
+def level(value: str) -> str:
+    """A log level."""
+    word = value.strip().upper()
+    if word not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ValueError("expected DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return word

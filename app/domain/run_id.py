@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 
 _ISO_START = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:?\d{2}.*)", re.ASCII)
@@ -26,7 +25,8 @@ def run_id(ms_path: str | None) -> str | None:
     """
     if not ms_path:
         return None
-    stem = posixpath.splitext(posixpath.basename(ms_path.rstrip("/")))[0]
+    name = ms_path.rstrip("/").rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name
     match = _ISO_START.fullmatch(stem)
     if match is None:
         return f"job-{stem}"

@@ -16,7 +16,7 @@ import marshmallow as ma
 
 Dump = Callable[[Any], dict[str, Any]]
 
-# Fields whose value goes out as it is; exact types, since a subclass may format.
+# Fields whose value goes out as it is. A subclass may format, so it says PLAIN = True itself where it does not.
 _PLAIN = {ma.fields.String, ma.fields.Float, ma.fields.Integer, ma.fields.Raw, ma.fields.Dict}
 
 
@@ -52,7 +52,7 @@ def _wire(field: ma.fields.Field[Any]) -> Callable[[Any], Any] | None:
     """How a field formats a value that is not None; ``None`` where it does not."""
     if isinstance(field, Computed):
         return field.derive
-    if type(field) in _PLAIN:
+    if type(field) in _PLAIN or getattr(field, "PLAIN", False):
         return None
     if type(field) is ma.fields.Boolean:
         return bool

@@ -39,13 +39,19 @@ class UnixTime(_Published):
 class RightAscension(ma.fields.Float):
     """Right ascension, ICRS [deg]."""
 
+    PLAIN = True
+
 
 class Declination(ma.fields.Float):
     """Declination, ICRS [deg]."""
 
+    PLAIN = True
+
 
 class Mjd(ma.fields.Float):
     """Modified Julian Date, UTC [d]."""
+
+    PLAIN = True
 
 
 class WholeNumber(ma.fields.Integer):
@@ -88,6 +94,8 @@ class Word(ma.fields.String):
 
 class Grade(ma.fields.String):
     """Quality grade: good, warn or fail; null where nothing is known."""
+
+    PLAIN = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(

@@ -39,7 +39,7 @@ def beam_from_degrees(major_deg: float | None, minor_deg: float | None, pa_deg: 
     if major_deg is None or minor_deg is None or not (0 < major_deg < math.inf and 0 < minor_deg < math.inf):
         return None
     angle_deg = pa_deg if pa_deg is not None and math.isfinite(pa_deg) else 0.0
-    return Beam(major_deg * DEG_TO_ARCSEC, minor_deg * DEG_TO_ARCSEC, angle_deg)
+    return Beam(round(major_deg * DEG_TO_ARCSEC, 9), round(minor_deg * DEG_TO_ARCSEC, 9), angle_deg)
 
 
 def number(header: Any, keyword: str) -> float | None:

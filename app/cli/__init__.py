@@ -1,0 +1,40 @@
+"""The command line, ``contimg-api``: one module for each group of commands.
+
+Commands read arguments, call one service and print; heavy imports wait inside them, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from app.cli.demo import demo
+from app.cli.ingest import ingest
+from app.cli.init import init
+from app.cli.serve import serve
+from app.cli.token import token
+from app.config import ConfigurationError
+from app.domain.errors import ContimgError
+from app.version import VERSION
+
+
+class Commands(click.Group):
+    """A group that turns the service's own errors into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (ContimgError, ConfigurationError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="contimg-api")
+def main() -> None:
+    """The DSA-110 continuum imaging API: set up, fill, look after and serve its databases."""
+
+
+for _command in (init, ingest, demo, serve, token):
+    main.add_command(_command)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal, NamedTuple
 
-from app.domain.qa import IMAGED_STAGES, Grade, grade_of_stage
+from app.domain import json_text
+from app.domain.qa import IMAGED_STAGES
 
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 
@@ -73,22 +73,12 @@ class Job(NamedTuple):
         return job_status(self.recorded_status, self.ms_status, self.stage, self.processed_at)
 
     @property
-    def qa_grade(self) -> Grade:
-        """Grade of the measurement set's stage."""
-        return grade_of_stage(self.stage)
-
-    @property
-    def qa_summary(self) -> str:
-        """The stage in words."""
-        return f"Stage: {self.stage or 'unknown'}"
-
-    @property
     def config(self) -> dict[str, Any] | None:
         """Configuration the run was started with; ``None`` where no row records one, empty where it is unreadable."""
         if self.recorded_status is None:
             return None
         try:
-            params = json.loads(self.params or "{}")
+            params = json_text.parse(self.params or "{}")
         except ValueError:
             return {}
         if not isinstance(params, dict):

@@ -47,6 +47,11 @@ def ms_summary(cal_applied: int | None, stage: str | None) -> str:
     return ", ".join(parts) or "No QA info"
 
 
+def stage_summary(stage: str | None) -> str:
+    """One line on a run: the stage its measurement set has reached."""
+    return f"Stage: {stage or 'unknown'}"
+
+
 def image_warnings(noise_jy: float | None, dynamic_range: float | None) -> list[str]:
     """What is worth a second look in an image (noise above 10 mJy/beam, dynamic range below 100)."""
     warnings = []

@@ -35,3 +35,18 @@ def job_qa(run_id: str) -> str:
 def log(run_id: str) -> str:
     """A run's log."""
     return f"{API}/logs/{quote(run_id, safe='')}"
+
+
+def cal(path: str) -> str:
+    """A calibration table."""
+    return f"{API}/cal/{quote(path, safe='')}"
+
+
+def ms_page(path: str) -> str:
+    """The dashboard's page on a measurement set."""
+    return f"/ms/{quote(path, safe='')}"
+
+
+def image_page(identifier: object) -> str:
+    """The dashboard's page on an image."""
+    return f"/images/{quote(str(identifier), safe='')}"

@@ -1,0 +1,81 @@
+"""Measurement sets: one row per set of visibilities that the pipeline has taken in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.domain import json_text
+from app.domain.qa import Grade, grade_of_stage, ms_summary
+from app.domain.run_id import run_id
+
+
+class MeasurementSet(NamedTuple):
+    """A measurement set as lists show it; pointing in ICRS degrees, times in Unix seconds."""
+
+    path: str
+    processed_at: float | None
+    status: str | None
+    stage: str | None
+    pointing_ra_deg: float | None
+    pointing_dec_deg: float | None
+    sort_processed_at: float
+
+    @property
+    def run_id(self) -> str | None:
+        """Run that processes it."""
+        return run_id(self.path)
+
+    @property
+    def qa_grade(self) -> Grade:
+        """Grade of its stage."""
+        return grade_of_stage(self.stage)
+
+
+class CalibratorMatch(NamedTuple):
+    """A calibration table solved from a measurement set, and its type (``K``, ``BP``, ``GP`` …)."""
+
+    cal_table: str
+    type: str | None
+
+
+class MeasurementSetDetail(NamedTuple):
+    """A measurement set with what was made from it.
+
+    ``calibrators`` is JSON, pairs of path and type in the order in which the tables are applied.
+    """
+
+    path: str
+    processed_at: float | None
+    status: str | None
+    stage: str | None
+    cal_applied: int | None
+    pointing_ra_deg: float | None
+    pointing_dec_deg: float | None
+    calibrators: str
+    newest_cal_table: str | None
+    newest_image_id: int | None
+
+    @property
+    def run_id(self) -> str | None:
+        """Run that processes it."""
+        return run_id(self.path)
+
+    @property
+    def qa_grade(self) -> Grade:
+        """Grade of its stage."""
+        return grade_of_stage(self.stage)
+
+    @property
+    def qa_summary(self) -> str:
+        """Calibration and stage in one line."""
+        return ms_summary(self.cal_applied, self.stage)
+
+    @property
+    def calibrator_matches(self) -> list[CalibratorMatch]:
+        """Its calibration tables, in the order in which they are applied."""
+        return [CalibratorMatch(*pair) for pair in json_text.parse(self.calibrators)]
+
+    @property
+    def cal_table(self) -> str | None:
+        """The calibration table that is applied first."""
+        return next((match.cal_table for match in self.calibrator_matches), None)

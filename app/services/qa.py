@@ -1,0 +1,58 @@
+"""Quality reports on images, measurement sets and jobs."""
+
+from __future__ import annotations
+
+from app.domain.errors import NotFound
+from app.domain.quality import Flag, ImageReport, JobReport, MsReport
+from app.repositories.images import ImageRepository
+from app.repositories.qa import QaRepository
+from app.services.jobs import JobService
+
+
+class QaService:
+    """What the QA tables say of each product."""
+
+    def __init__(self, qa: QaRepository, images: ImageRepository, jobs: JobService) -> None:
+        self._qa = qa
+        self._images = images
+        self._jobs = jobs
+
+    def image(self, identifier: str) -> ImageReport:
+        """Quality of an image; raises NotFound."""
+        image = self._images.get(identifier)
+        return ImageReport(image, self._qa.image_or_ms_flags(image.path, image.ms_path))
+
+    def ms(self, path: str) -> MsReport:
+        """Quality of a measurement set; raises NotFound."""
+        ms = self._qa.ms(path)
+        return ms._replace(noted=self._qa.ms_flags(ms.path))
+
+    def job(self, run_id: str) -> JobReport:
+        """Quality of what a job worked on and made; raises NotFound."""
+        job = self._jobs.get(run_id)
+        traced = self._jobs.provenance_of(job)
+        flags = self._flags_of_ms(job.ms_path) + self._flags_of_image(traced.image_id)
+        return JobReport(
+            run_id=job.run_id,
+            qa_grade=traced.qa_grade,
+            qa_summary=traced.qa_summary,
+            ms_path=job.ms_path,
+            cal_table=traced.cal_table,
+            flags=flags,
+            queue_status=job.recorded_status,
+            pipeline_config=job.config,
+        )
+
+    # What a job names may be indexed no more, or never have been.
+    def _flags_of_ms(self, path: str | None) -> list[Flag]:
+        try:
+            return [] if path is None else self.ms(path).flags
+        except NotFound:
+            return []
+
+    def _flags_of_image(self, image_id: int | None) -> list[Flag]:
+        try:
+            image = None if image_id is None else self._images.get(str(image_id))
+        except NotFound:
+            image = None
+        return [] if image is None else ImageReport(image, self._qa.image_flags(image.path)).flags

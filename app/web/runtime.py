@@ -1,8 +1,8 @@
 """The runtime directory: what the processes of one gunicorn share while it runs, and nobody needs afterwards.
 
-The master makes it before it forks and removes it when it ends. In it lie the workers' metrics (``prometheus/``), the
-sockets by which workers talk to each other (``workers/``) and their heartbeat files. It is on a file system in memory
-where there is one, because all of these are written often and none is worth a disk.
+The master makes it before it forks and removes it when it ends. In it lie the workers' counts of requests
+(``metrics/``), the sockets by which workers talk to each other (``workers/``) and their heartbeat files. It is on a
+file system in memory where there is one, because all of these are written often and none is worth a disk.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 
 VARIABLE = "DSA110_RUNTIME_DIR"
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 _PREFIX = "contimg-api-"
 _LOCK = "lock"
-_MEMORY = Path("/dev/shm")  # noqa: S108
+_MEMORY = Path("/dev/shm")
 
 
 def make(parent: Path | None = None) -> Path:
@@ -44,10 +44,10 @@ def make(parent: Path | None = None) -> Path:
     lock = os.open(hidden / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     directory = hidden.rename(parent / hidden.name.removeprefix("."))
-    for name in ("prometheus", "workers"):
+    for name in ("metrics", "workers"):
         (directory / name).mkdir(mode=0o700)
     os.environ[VARIABLE] = str(directory)
-    os.environ[METRICS_VARIABLE] = str(directory / "prometheus")
+    os.environ[MULTIPROCESS_VARIABLE] = str(directory / "metrics")
     atexit.register(_remove, directory, os.getpid())
     return directory
 

@@ -1,0 +1,160 @@
+"""gunicorn's configuration: ``gunicorn -c python:app.gunicorn_conf wsgi:app``.
+
+Every value comes from the settings (:mod:`app.config`), so that one set of variables describes the service; gunicorn's
+own command line still overrides each. Names in lower case without an underscore in front are gunicorn's, see
+https://docs.gunicorn.org/en/stable/settings.html.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.config import ConfigurationError, Settings
+from app.web import runtime, sse
+
+
+def _settings() -> Settings:
+    try:
+        settings = Settings.from_environment()
+        problems = _tls_problems(settings)
+    except ConfigurationError as error:
+        problems = str(error).splitlines()
+    if problems:
+        sys.exit("The service cannot start:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return settings
+
+
+def _tls_problems(settings: Settings) -> list[str]:
+    if not settings.tls_enabled:
+        return []
+    wanted = {"DSA110_TLS_CERT": settings.tls_cert, "DSA110_TLS_KEY": settings.tls_key}
+    wanted |= {"DSA110_TLS_CA": settings.tls_ca} if settings.tls_ca else {}
+    return [
+        f"{variable}: {f'{path} is not a readable file' if path else 'TLS needs this file'}"
+        for variable, path in wanted.items()
+        if not (Path(path).is_file() and os.access(path, os.R_OK))
+    ]
+
+
+def _log_configuration(settings: Settings) -> dict[str, Any]:
+    """gunicorn's own records in the form of ours."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request_id": {"()": "app.web.observe.RequestIdFilter"}},
+        "formatters": {"service": {"()": "app.web.observe.make_formatter", "settings": settings}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stderr",
+                "formatter": "service",
+                "filters": ["request_id"],
+            }
+        },
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+        "loggers": {
+            "gunicorn.error": {"level": settings.log_level, "handlers": ["stderr"], "propagate": False},
+            "gunicorn.access": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
+        },
+    }
+
+
+settings = _settings()
+_runtime = runtime.make()
+
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+backlog = 2048
+
+# Processes carry the load, since one process runs Python on one core; a few threads in each keep a short request from
+# waiting behind a long download. gthread also holds idle keep-alive connections without a thread.
+workers = settings.workers
+worker_class = "gthread"
+threads = settings.threads
+# Longer than the 60 s for which nginx and most load balancers keep an idle connection: the side that reuses a
+# connection must be the one that gives it up, or a request meets a closing socket.
+keepalive = 75
+
+# The application is imported once and shared by fork: quicker starts, less memory, and a mistake in it stops the
+# start. Nothing opens a database or starts a thread at import, so nothing that a fork would break exists yet.
+preload_app = True
+
+# A worker is replaced after so many requests, each at its own time, so that a slow leak in a library stays small.
+max_requests = 1_000_000
+max_requests_jitter = 100_000
+
+# Under gthread this is the main loop's heartbeat, not a limit on requests; those have deadlines of their own.
+timeout = 60
+# A stop waits for the requests under way, each of which ends by its deadline.
+graceful_timeout = int(settings.request_timeout_s) + 5
+
+# Heartbeats touch a file: in memory, so that a busy disk never makes a worker look dead.
+worker_tmp_dir = str(_runtime)
+
+# A file path travels as one percent-encoded segment, three characters for each slash.
+limit_request_line = 8190
+
+# The control interface would serve any process of this user by a socket in the home directory; nothing here needs it.
+control_socket_disable = True
+
+# The service logs its own requests, with id, route and duration.
+accesslog = None
+errorlog = "-"
+loglevel = settings.log_level.lower()
+logconfig_dict = _log_configuration(settings)
+
+if settings.tls_enabled:
+    certfile = settings.tls_cert
+    keyfile = settings.tls_key
+    if settings.tls_ca:
+        ca_certs = settings.tls_ca
+        cert_reqs = ssl.CERT_REQUIRED
+
+
+def on_starting(server: Any) -> None:
+    """Stop at once, and say so plainly, if another program holds the port. Nothing is ever done to that program."""
+    inherited = "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ
+    for address in () if inherited else server.cfg.address:
+        if isinstance(address, tuple):
+            _refuse_used_port(*address[:2])
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let streams of events end when their worker is told to stop."""
+    sse.serving = lambda: worker.alive
+
+
+def when_ready(server: Any) -> None:
+    """Tell the services monitor the port that is really listened on: ``--bind`` or port 0 may have chosen another."""
+    addresses = [listener.sock.getsockname() for listener in server.LISTENERS]
+    ports = [address[1] for address in addresses if isinstance(address, tuple)]
+    if ports:
+        server.app.wsgi().extensions["contimg.services"].monitor.own_port = ports[0]
+
+
+def pre_exec(server: Any) -> None:
+    """After USR2, start the next master the way this one was started; gunicorn knows no ``python -m gunicorn``."""
+    server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Tell the metrics that a worker is gone; what it counted stays in the sums."""
+    from prometheus_client import multiprocess  # it looks for the runtime directory when it is imported
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _refuse_used_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = "another program is using it" if error.errno == errno.EADDRINUSE else error.strerror
+            sys.exit(f"Cannot listen on {host}:{port}: {reason}. Choose another address with DSA110_HOST, DSA110_PORT.")

@@ -1,0 +1,212 @@
+"""No answer is ever older than the last commit that was finished before its request was sent.
+
+Against a real gunicorn with several workers, while another process commits twenty times a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+
+from app.db.upgrade import PipelineUpgrade
+from tests.live.conftest import StartServer
+from tests.support.commits import Commits
+from tests.support.pipeline import Pipeline, worked_example
+from tests.support.server import Server
+
+pytestmark = pytest.mark.live
+
+SECONDS = 1.5
+CLIENTS = 6
+IMAGE = "/api/v1/images/7"
+KEY = {"X-API-Key": "dsa110_live_test_key"}
+
+
+def number_of_image(image: dict[str, Any]) -> int:
+    return int(image.get("dynamic_range", 0))
+
+
+def number_of_caltable(image: dict[str, Any]) -> int:
+    name = Path(image["cal_table"] or "0").stem
+    return int(name) if name.isdigit() else 0
+
+
+def half_of(image: dict[str, Any]) -> int:
+    """A swap-and-write of number n leaves 2n + 1 behind."""
+    return (number_of_image(image) - 1) // 2
+
+
+class Findings(NamedTuple):
+    """What clients saw."""
+
+    answers: int
+    different: int
+    stale: list[str]
+
+
+def watch(server: Server, commits: Commits, number_of: Callable[[dict[str, Any]], int]) -> Findings:
+    """Read the image on several connections for a while, and compare each answer with what had been committed."""
+    until = time.monotonic() + SECONDS
+    stale: list[str] = []
+    seen: set[int] = set()
+    answers = [0] * CLIENTS
+
+    def read(client: int) -> None:
+        connection = server.connect()
+        while time.monotonic() < until:
+            finished_before = commits.finished
+            connection.request("GET", IMAGE)
+            answer = connection.getresponse()
+            body = answer.read()
+            number = number_of(orjson.loads(body)) if answer.status == 200 else -1
+            answers[client] += 1
+            seen.add(number)
+            if number < finished_before:
+                stale.append(f"{answer.status}: read {number} when {finished_before} was committed")
+        connection.close()
+
+    threads = [threading.Thread(target=read, args=(client,)) for client in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Findings(sum(answers), len(seen), stale)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[Pipeline]:
+    with Pipeline(tmp_path / "state", "orm") as pipeline:
+        worked_example(pipeline)
+        yield pipeline
+
+
+def settle(pipeline: Pipeline, *, journal_mode: str = "wal") -> None:
+    """Close the builder's connections, so that each file is complete in itself, in the journal mode wanted."""
+    pipeline.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pipeline.close()
+    for path in {pipeline.products_path, pipeline.registry_path}:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute(f"PRAGMA journal_mode = {journal_mode}").fetchone()[0] == journal_mode
+
+
+def assert_fresh(findings: Findings) -> None:
+    assert findings.stale == []
+    assert findings.answers > 200
+    assert findings.different > SECONDS / 0.05 / 4, "the commits were hardly seen, so this proves nothing"
+
+
+@pytest.mark.parametrize("journal_mode", ["wal", "delete"])
+def test_commits_to_the_products_are_seen_at_once(
+    start_server: StartServer, example: Pipeline, tmp_path: Path, journal_mode: str
+) -> None:
+    settle(example, journal_mode=journal_mode)
+    server = start_server(example)
+    with Commits("images", example.products_path, tmp_path) as commits:
+        assert_fresh(watch(server, commits, number_of_image))
+
+
+@pytest.mark.parametrize("journal_mode", ["wal", "delete"])
+def test_commits_to_the_registry_are_seen_at_once(
+    start_server: StartServer, example: Pipeline, tmp_path: Path, journal_mode: str
+) -> None:
+    settle(example, journal_mode=journal_mode)
+    server = start_server(example)
+    with Commits("caltables", example.registry_path, tmp_path) as commits:
+        assert_fresh(watch(server, commits, number_of_caltable))
+
+
+@pytest.mark.parametrize("journal_mode", ["wal", "delete"])
+def test_replaced_file_is_seen_at_once(
+    start_server: StartServer, example: Pipeline, tmp_path: Path, journal_mode: str
+) -> None:
+    settle(example, journal_mode=journal_mode)
+    server = start_server(example)
+    with Commits("swap", example.products_path, tmp_path) as commits:
+        assert_fresh(watch(server, commits, number_of_image))
+
+
+def test_replaced_file_is_read_with_the_commits_that_follow(
+    start_server: StartServer, example: Pipeline, tmp_path: Path
+) -> None:
+    settle(example, journal_mode="delete")
+    server = start_server(example)
+    with Commits("swap-and-write", example.products_path, tmp_path) as commits:
+        assert_fresh(watch(server, commits, half_of))
+
+
+def test_upgrade_and_downgrade_are_seen_like_any_commit(
+    start_server: StartServer, example: Pipeline, tmp_path: Path
+) -> None:
+    settle(example)
+    server = start_server(example)
+    upgrade = PipelineUpgrade(example.products_path, "products", busy_timeout_s=30.0)
+    with Commits("images", example.products_path, tmp_path) as commits, ThreadPoolExecutor(1) as pool:
+        run = pool.submit(lambda: (upgrade.upgrade(), upgrade.downgrade(), upgrade.upgrade()))
+        findings = watch(server, commits, number_of_image)
+        run.result()
+    assert_fresh(findings)
+
+
+# -- several requests for one answer
+
+
+def figures(server: Server) -> dict[str, Any]:
+    body: dict[str, Any] = server.get("/api/cache").json()
+    return body
+
+
+def test_burst_after_a_commit_computes_once_in_each_worker(start_server: StartServer, pipeline: Pipeline) -> None:
+    pipeline.make_many_images(500)
+    server = start_server(pipeline)
+    server.get("/api/images?limit=500")
+    before = figures(server)["misses"]
+    pipeline.make_image()
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: server.get("/api/images?limit=500").body, range(50)))
+    assert len(set(answers)) == 1
+    assert 1 <= figures(server)["misses"] - before <= 2
+
+
+def fill_both(server: Server, path: str) -> None:
+    """Ask until both workers hold the answer."""
+    server.wait_until(lambda: server.get(path).status == 200 and figures(server)["total_keys"] == 2)
+
+
+def test_purge_reaches_every_worker_before_it_is_answered(start_server: StartServer, example: Pipeline) -> None:
+    server = start_server(example)
+    for _ in range(5):
+        fill_both(server, IMAGE)
+        purged = server.get("/api/cache/invalidate/images:detail:*", KEY, method="POST")
+        assert purged.json() == {"pattern": "images:detail:*", "keys_deleted": 2}
+        assert {figures(server)["total_keys"] for _ in range(6)} == {0}
+
+
+def test_figures_are_the_same_whichever_worker_is_asked(start_server: StartServer, example: Pipeline) -> None:
+    server = start_server(example)
+    fill_both(server, IMAGE)
+    told = [figures(server) for _ in range(8)]
+    assert all(each == told[0] for each in told)
+
+
+def test_worker_that_was_killed_neither_blocks_a_purge_nor_leaves_anything(
+    start_server: StartServer, example: Pipeline
+) -> None:
+    server = start_server(example)
+    fill_both(server, IMAGE)
+    victim = min(server.worker_pids)
+    os.kill(victim, signal.SIGKILL)
+    server.wait_until(lambda: victim not in server.worker_pids and len(server.worker_pids) == 2)
+    cleared = server.get("/api/cache/clear", KEY, method="POST")
+    assert (cleared.status, cleared.json()["keys_deleted"]) == (200, 1)
+    fill_both(server, IMAGE)

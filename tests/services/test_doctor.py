@@ -1,0 +1,217 @@
+"""The doctor finds what is wrong, names it, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.config import Settings
+from app.db.upgrade import PipelineUpgrade
+from app.services.doctor import Check, examine
+from tests.support.neighbours import closed_port
+from tests.support.pipeline import GENERATIONS, Pipeline
+
+Examine = Callable[..., dict[str, Check]]
+
+NAMES = {
+    "orm": "models", "production": "tables as", "alembic": "migrations", "head": "unified", "mixed": "a mixture",
+}  # fmt: skip
+
+
+@pytest.fixture
+def variables(environ: dict[str, str], pipeline: Pipeline, tmp_path: Path) -> dict[str, str]:
+    """Settings of a service that is well."""
+    (tmp_path / "logs").mkdir()
+    return environ | {
+        "PIPELINE_PRODUCTS_DB": str(pipeline.products_path),
+        "PIPELINE_CAL_REGISTRY_DB": str(pipeline.registry_path),
+        "DSA110_HOST": "127.0.0.1",
+        "DSA110_PORT": str(closed_port()),
+        "DSA110_DISK_PATHS": str(tmp_path),
+    }
+
+
+@pytest.fixture
+def checks(variables: dict[str, str]) -> Examine:
+    """Examines with some settings changed; checks by what was looked at."""
+
+    def examined(**changed: str) -> dict[str, Check]:
+        found = examine(Settings.from_environment(variables | changed))
+        return {check.what: check for check in found}
+
+    return examined
+
+
+def test_a_service_that_is_well_has_nothing_wrong(checks: Examine) -> None:
+    found = checks()
+    assert [check for check in found.values() if check.verdict == "wrong"] == []
+    for what in ("configuration", "products database", "products tables", "products journal", "cal_registry database",
+                 "state directory", "port", "write access"):  # fmt: skip
+        assert found[what].verdict == "ok", found[what]
+
+
+def test_examining_creates_and_changes_nothing(checks: Examine, tmp_path: Path) -> None:
+    def everything() -> set[Path]:
+        return set(tmp_path.rglob("*"))
+
+    before = everything()
+    checks(PIPELINE_HDF5_DB=str(tmp_path / "absent.sqlite3"))
+    assert everything() == before
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_generation_of_the_schema_is_named(checks: Examine, tmp_path: Path, generation: str) -> None:
+    with Pipeline(tmp_path / "other", generation) as other:
+        found = checks(PIPELINE_PRODUCTS_DB=str(other.products_path), PIPELINE_CAL_REGISTRY_DB=str(other.registry_path))
+    assert NAMES[generation] in found["products generation"].found
+    assert [check for check in found.values() if check.verdict == "wrong"] == []
+
+
+def test_missing_products_database_is_wrong_and_a_missing_registry_is_not(checks: Examine, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere.sqlite3")
+    found = checks(PIPELINE_PRODUCTS_DB=nowhere, PIPELINE_CAL_REGISTRY_DB=nowhere + "2")
+    assert found["products database"].verdict == "wrong"
+    assert "PIPELINE_PRODUCTS_DB" in (found["products database"].remedy or "")
+    assert "contimg-api init" in (found["products database"].remedy or "")
+    assert found["cal_registry database"].verdict == "note"
+
+
+def test_a_file_that_is_no_database_is_wrong(checks: Examine, tmp_path: Path) -> None:
+    (tmp_path / "text.sqlite3").write_text("hello " * 1000)
+    found = checks(PIPELINE_PRODUCTS_DB=str(tmp_path / "text.sqlite3"))["products database"]
+    assert found.verdict == "wrong"
+    assert "not an SQLite database" in found.found
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "verdict", "said"),
+    [
+        ("DROP TABLE images", "products table images", "wrong", "is missing"),
+        ("ALTER TABLE images RENAME COLUMN created_at TO made_at", "products table images", "wrong", "created_at"),
+        ("DROP TABLE jobs", "products table jobs", "note", "is missing"),
+        ("PRAGMA journal_mode = DELETE", "products journal", "note", "delete"),
+    ],
+)
+def test_what_the_schema_lacks_is_named(
+    checks: Examine, pipeline: Pipeline, change: str, what: str, verdict: str, said: str
+) -> None:
+    pipeline.close()
+    with closing(sqlite3.connect(pipeline.products_path)) as connection:
+        connection.execute(change)
+    check = checks()[what]
+    assert check.verdict == verdict
+    assert said in check.found
+
+
+def test_a_file_without_our_indexes_is_told_how_to_get_them(checks: Examine) -> None:
+    check = checks()["products upgrade"]
+    assert check.verdict == "note"
+    assert "contimg-api db upgrade" in (check.remedy or "")
+
+
+def test_an_upgraded_file_is_well_until_a_trigger_of_ours_is_gone(checks: Examine, pipeline: Pipeline) -> None:
+    PipelineUpgrade(pipeline.products_path, "products").upgrade()
+    assert checks()["products upgrade"].verdict == "ok"
+    trigger = "SELECT min(name) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'photometry'"
+    (name,) = pipeline.connection.execute(trigger).fetchone()
+    pipeline.connection.execute(f"DROP TRIGGER {name}")
+    pipeline.connection.commit()
+    check = checks()["products upgrade"]
+    assert check.verdict == "note"
+    assert "contimg-api db upgrade" in (check.remedy or "")
+
+
+def test_a_port_in_use_is_a_note_and_its_owner_is_left_alone(checks: Examine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as owner:
+        check = checks(DSA110_PORT=str(owner.getsockname()[1]))["port"]
+        assert (check.verdict, "in use" in check.found) == ("note", True)
+        with socket.create_connection(owner.getsockname(), timeout=1):
+            pass
+
+
+def test_an_address_of_another_host_is_wrong(checks: Examine) -> None:
+    assert checks(DSA110_HOST="203.0.113.1")["port"].verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"DSA110_AUTH_DISABLED": "true"}, "write access"),
+        ({"DSA110_API_KEYS": ""}, "write access"),
+        ({"DSA110_ALLOWED_IPS": "0.0.0.0/0"}, "networks"),
+        ({"DSA110_DEBUG": "true"}, "debugging"),
+    ],
+)
+def test_settings_that_are_only_safe_at_home_are_pointed_out(
+    checks: Examine, settings: dict[str, str], what: str
+) -> None:
+    check = checks(**settings)[what]
+    assert check.verdict == "note"
+    assert check.remedy
+
+
+def test_directories_that_are_missing_are_noted_with_what_follows(checks: Examine, tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    found = checks(DSA110_DATA_ROOTS=str(absent), DSA110_LOG_DIRS=str(absent))
+    assert "images cannot be served" in found[f"data root {absent}"].found
+    assert found[f"log directory {absent}"].verdict == "note"
+
+
+def test_a_state_directory_that_cannot_be_made_is_wrong(checks: Examine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    check = checks(DSA110_API_STATE_DIR=str(tmp_path / "file" / "api"))["state directory"]
+    assert check.verdict == "wrong"
+    assert "DSA110_API_STATE_DIR" in (check.remedy or "")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_says_who_must_be_let_in(checks: Examine, pipeline: Pipeline) -> None:
+    pipeline.products_path.chmod(0)
+    check = checks()["products database"]
+    assert f"uid {os.getuid()}" in (check.remedy or "")
+
+
+# -- the command
+
+
+def run(variables: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Exit code and output of ``contimg-api doctor``."""
+    result = CliRunner().invoke(main, ["doctor", *arguments], env=variables)
+    return result.exit_code, result.output
+
+
+def test_command_says_that_the_service_can_start(variables: dict[str, str]) -> None:
+    code, output = run(variables)
+    assert code == 0
+    assert output.rstrip().endswith("The service can start.")
+
+
+def test_command_fails_and_says_what_to_do_where_something_is_wrong(variables: dict[str, str]) -> None:
+    code, output = run(variables | {"PIPELINE_PRODUCTS_DB": "/nowhere/products.sqlite3"})
+    assert code == 1
+    assert "WRONG  products database: there is no /nowhere/products.sqlite3" in output
+    assert "→ Point PIPELINE_PRODUCTS_DB" in output
+
+
+def test_command_explains_settings_that_cannot_be_understood(variables: dict[str, str]) -> None:
+    code, output = run(variables | {"DSA110_PORT": "eighty", "DSA110_WORKERS": "-1"})
+    assert code == 1
+    assert "WRONG  DSA110_PORT" in output
+    assert "WRONG  DSA110_WORKERS: expected a whole number of at least 1" in output
+
+
+def test_command_speaks_json(variables: dict[str, str]) -> None:
+    code, output = run(variables, "--json")
+    checks = json.loads(output)
+    assert code == 0
+    assert {"what": "configuration", "verdict": "ok", "found": "understood; the environment is testing",
+            "remedy": None} in checks  # fmt: skip

@@ -17,6 +17,9 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from app.db.introspection import columns_of as columns_of
+from app.db.qa_flags import qa_flags_view
+from app.db.summaries import summary_views
 from app.domain.run_id import run_id
 
 
@@ -60,7 +63,8 @@ TABLES = (
         required=True,
     ),
     Table("jobs", "id type status ms_path run_id params created_at started_at finished_at"),
-    Table("batch_jobs", "id type created_at status total_items completed_items failed_items"),
+    Table("batch_jobs", "id type created_at status total_items completed_items failed_items params"),
+    Table("batch_job_items", "id batch_id ms_path job_id status error started_at completed_at"),
     Table(
         "image_qa",
         "id ms_path image_path rms_noise peak_flux dynamic_range beam_major beam_minor beam_pa num_sources "
@@ -78,11 +82,15 @@ TABLES = (
     ),
 )
 
-# REAL values that are not finite are missing values; 9e999 is SQLite's way to write infinity.
-_FLUX = "CASE WHEN abs(p.flux_jy) < 9e999 THEN p.flux_jy WHEN abs(p.peak_jyb) < 9e999 THEN p.peak_jyb END"
+# A REAL column may hold infinity, or even text; only finite numbers are values. (Text sorts behind every number.)
+_FINITE = "BETWEEN -1.7e308 AND 1.7e308"
+_FLUX = f"CASE WHEN p.flux_jy {_FINITE} THEN p.flux_jy WHEN p.peak_jyb {_FINITE} THEN p.peak_jyb END"
 _FLUX_ERR = (
-    "CASE WHEN abs(p.flux_err_jy) < 9e999 THEN p.flux_err_jy WHEN abs(p.peak_err_jyb) < 9e999 THEN p.peak_err_jyb END"
+    f"CASE WHEN p.flux_err_jy {_FINITE} THEN p.flux_err_jy WHEN p.peak_err_jyb {_FINITE} THEN p.peak_err_jyb END"
 )
+
+# Base name of a measurement set's path, in functions that every SQLite has, so that an index can be made on it.
+_MS_NAME = "replace(rtrim(m.path, '/'), rtrim(rtrim(m.path, '/'), replace(m.path, '/', '')), '')"
 
 # Sort keys are never NULL (keyset paging compares them): a missing number sorts as minus infinity, where SQLite puts
 # NULL anyway. Indexes made by the upgrade are on the same expressions.
@@ -115,40 +123,68 @@ JOINS = {
                ifnull(m.pointing_ra_deg, m.ra_deg) AS pointing_ra_deg,
                ifnull(m.pointing_dec_deg, m.dec_deg) AS pointing_dec_deg,
                ifnull(m.processed_at, -9e999) AS sort_processed_at
-        FROM t_ms_index AS m""",
+        FROM t_ms_index AS m WHERE +m.path IS NOT NULL""",
+    "v_ms_detail": """
+        SELECT m.path, m.processed_at, m.status, m.stage, m.cal_applied, m.pointing_ra_deg, m.pointing_dec_deg,
+               (SELECT json_group_array(json_array(c.path, c.table_type)) FROM (
+                   SELECT o.path, o.table_type FROM t_caltables AS o WHERE o.source_ms_path = m.path
+                   ORDER BY o.order_index, o.id) AS c) AS calibrators,
+               (SELECT c.path FROM t_caltables AS c WHERE c.source_ms_path = m.path
+                ORDER BY c.created_at DESC, c.id DESC LIMIT 1) AS newest_cal_table,
+               (SELECT i.id FROM t_images AS i WHERE i.ms_path = m.path
+                ORDER BY i.created_at DESC, i.id DESC LIMIT 1) AS newest_image_id
+        FROM v_ms AS m""",
+    "v_ms_quality": """
+        SELECT m.path, m.status, m.stage, m.cal_applied, q.overall_quality, q.k_metrics, q.bp_metrics, q.g_metrics,
+               q.flags_total, q.timestamp
+        FROM v_ms AS m LEFT JOIN t_calibration_qa AS q ON q.id = (
+            SELECT n.id FROM t_calibration_qa AS n WHERE n.ms_path = m.path
+            ORDER BY n.timestamp DESC, n.id DESC LIMIT 1)""",
     "v_photometry": f"""
         SELECT p.id, p.source_id, p.image_path, p.ra_deg, p.dec_deg,
                ifnull(p.mjd, p.measured_at / 86400.0 + 40587.0) AS mjd,
                {_FLUX} AS flux_jy, {_FLUX_ERR} AS flux_err_jy, p.snr, p.measured_at
         FROM t_photometry AS p""",
-    "v_source": """
-        SELECT p.source_id AS id,
-               (SELECT n.ra_deg FROM v_photometry AS n WHERE n.source_id = p.source_id
-                ORDER BY n.mjd DESC, n.id DESC LIMIT 1) AS ra_deg,
-               (SELECT n.dec_deg FROM v_photometry AS n WHERE n.source_id = p.source_id
-                ORDER BY n.mjd DESC, n.id DESC LIMIT 1) AS dec_deg,
-               count(DISTINCT i.path) AS num_images,
-               CAST(substr(max(printf('%032.6f%020d', i.created_at, i.id)), 33) AS INTEGER) AS image_id
-        FROM t_photometry AS p LEFT JOIN t_images AS i ON i.path = p.image_path
-        WHERE p.source_id IS NOT NULL GROUP BY p.source_id""",
     "v_caltable": """
         SELECT c.id, c.path, c.table_type, c.set_name, c.order_index, c.cal_field, c.refant, c.created_at,
                c.valid_start_mjd, c.valid_end_mjd, c.status, c.notes, c.source_ms_path
         FROM t_caltables AS c""",
-    # A run is a processed measurement set, or a rerun recorded in the jobs table. run_id() is this service's own
-    # function; {same_run} is filled in by lay_views().
-    "v_job_processed": """
+    "v_batch": """
+        SELECT b.id, b.type, b.status, b.created_at, b.total_items, b.completed_items, b.failed_items,
+               b.params AS params_text
+        FROM t_batch_jobs AS b""",
+    "v_batch_item": """
+        SELECT i.id, i.batch_id, i.ms_path, j.run_id, i.status, i.error, i.started_at, i.completed_at
+        FROM t_batch_job_items AS i LEFT JOIN t_jobs AS j ON j.id = i.job_id""",
+    # A run belongs to a measurement set, or is a rerun recorded in the jobs table. run_id() is this service's own
+    # function; {same_run} and {same_job} are filled in by lay_views(). Joined like this, a file without an index on
+    # jobs.run_id gets one for the length of the query, which it would not in a correlated subquery.
+    "v_job": f"""
         SELECT run_id(m.path) AS run_id, m.path AS ms_path, j.status AS recorded_status, m.status AS ms_status,
-               m.stage, m.processed_at, m.processed_at AS started_at, j.finished_at, j.params,
-               ifnull(m.processed_at, -9e999) AS sort_started_at, m.path AS sort_key
-        FROM t_ms_index AS m LEFT JOIN t_jobs AS j ON j.id = (
-            SELECT k.id FROM t_jobs AS k WHERE {same_run} ORDER BY k.created_at DESC, k.id DESC LIMIT 1)
-        WHERE m.processed_at IS NOT NULL""",
-    "v_job_rerun": """
+               m.stage, m.processed_at, ifnull(m.processed_at, j.started_at) AS started_at, j.finished_at, j.params,
+               ifnull(m.processed_at, -9e999) AS sort_started_at, m.path AS sort_key, {_MS_NAME} AS ms_name
+        FROM t_ms_index AS m LEFT JOIN t_jobs AS j ON {{same_run}} AND NOT EXISTS (
+            SELECT 1 FROM t_jobs AS n
+            WHERE {{same_job}} AND (n.created_at > j.created_at OR n.created_at = j.created_at AND n.id > j.id))
+        WHERE +m.path IS NOT NULL""",
+    "v_job_processed": """
+        SELECT j.run_id, j.ms_path, j.recorded_status, j.ms_status, j.stage, j.processed_at, j.started_at,
+               j.finished_at, j.params, j.sort_started_at, j.sort_key
+        FROM v_job AS j WHERE j.processed_at IS NOT NULL""",
+    "v_job_recorded": """
         SELECT j.run_id, j.ms_path, j.status AS recorded_status, NULL AS ms_status, NULL AS stage,
                NULL AS processed_at, j.started_at, j.finished_at, j.params,
-               ifnull(ifnull(j.started_at, j.created_at), -9e999) AS sort_started_at, 'rerun:' || j.id AS sort_key
-        FROM t_jobs AS j WHERE j.type = 'pipeline_rerun' AND j.run_id IS NOT NULL""",
+               ifnull(ifnull(j.started_at, j.created_at), -9e999) AS sort_started_at, 'rerun:' || j.id AS sort_key,
+               j.type, j.created_at, j.id
+        FROM t_jobs AS j WHERE j.run_id IS NOT NULL""",
+    # A row that records the original run of a measurement set is that run, listed already.
+    "v_job_rerun": """
+        SELECT j.run_id, j.ms_path, j.recorded_status, j.ms_status, j.stage, j.processed_at, j.started_at,
+               j.finished_at, j.params, j.sort_started_at, j.sort_key
+        FROM v_job_recorded AS j
+        WHERE j.type = 'pipeline_rerun' AND NOT EXISTS (
+            SELECT 1 FROM t_ms_index AS m
+            WHERE m.path = j.ms_path AND m.processed_at IS NOT NULL AND run_id(m.path) = j.run_id)""",
 }
 
 
@@ -169,17 +205,15 @@ def lay_views(connection: sqlite3.Connection, *, registry: str | None) -> None:
         statement = _table_view(table, schema, present)
         if statement is not None:
             connection.execute(statement)
+    connection.execute(qa_flags_view(connection))
     # A row of the jobs table speaks for a measurement set when their run ids agree; by path only in files whose jobs
     # table has no run_id column, because reruns share the path of the original.
     has_run_id = "run_id" in columns_of(connection, "main", "jobs")
-    same_run = "k.run_id = run_id(m.path)" if has_run_id else "k.ms_path = m.path"
-    for name, select in JOINS.items():
-        connection.execute(f"CREATE TEMP VIEW {name} AS {select.replace('{same_run}', same_run)}")
-
-
-def columns_of(connection: sqlite3.Connection, schema: str, table: str) -> set[str]:
-    """Names of a table's columns; empty where there is no such table."""
-    return {row[1] for row in connection.execute(f"PRAGMA {schema}.table_info({table})")}
+    same_run = "j.run_id = run_id(m.path)" if has_run_id else "j.ms_path = m.path"
+    same_job = "n.run_id = j.run_id" if has_run_id else "n.ms_path = j.ms_path"
+    for name, select in (JOINS | summary_views(connection, registry=registry)).items():
+        select = select.replace("{same_run}", same_run).replace("{same_job}", same_job)
+        connection.execute(f"CREATE TEMP VIEW {name} AS {select}")
 
 
 def column_expression(column: str, present: set[str]) -> str:

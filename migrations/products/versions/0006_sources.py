@@ -1,0 +1,271 @@
+"""``contimg_api_source``: one row for each source, kept exact by triggers on photometry and images.
+
+It holds what the canonical view ``v_source`` publishes: where the source is (its newest measurement), in how many
+images it was measured, and the newest of them. Later revisions add columns for its light curve.
+
+A measurement that comes or goes is added to what is known, or taken off it, in a few index look-ups. What cannot be
+followed in steps (a measurement that moves to another source or image, an image that changes its name or replaces
+another) makes the sources concerned be worked out anew from the tables, which is right whatever happened before. Steps
+and working-out exclude each other, because SQLite promises no order among triggers.
+
+One thing is put off: when the newest image of a source goes, finding the next takes a look at all of its measurements.
+The row is marked ``doubtful`` instead, and the view takes that look for such rows. What it says of the newest image is
+then still an upper bound, so that a measurement in an image as new (the same, measured again) settles the doubt.
+"""
+
+from __future__ import annotations
+
+from migrations.products import replaced
+from migrations.products.laying import columns, lay, read, take_away
+
+revision = "0006"
+down_revision = "0005"
+
+PART = "sources"
+WATCHED = {
+    "photometry": ("id", "source_id", "image_path", "ra_deg", "dec_deg", "mjd", "measured_at"),
+    "images": ("id", "path", "created_at"),
+}
+
+TABLE = """
+    CREATE TABLE contimg_api_source (
+        source_id TEXT NOT NULL PRIMARY KEY, n_points INTEGER NOT NULL, num_images INTEGER NOT NULL,
+        image_created_at REAL, image_id INTEGER, doubtful INTEGER NOT NULL DEFAULT 0,
+        ra_deg REAL, dec_deg REAL, newest_mjd REAL, newest_id INTEGER
+    ) WITHOUT ROWID
+"""
+
+# The newest image of the sources that {which} holds for, from the tables.
+WORK_OUT_IMAGE = """
+        UPDATE contimg_api_source SET (image_created_at, image_id, doubtful) = (
+            SELECT i.created_at, i.id, 0 FROM photometry AS q JOIN images AS i ON i.path = q.image_path
+            WHERE q.source_id = contimg_api_source.source_id ORDER BY i.created_at DESC, i.id DESC LIMIT 1)
+        WHERE {which} AND num_images > 0;"""
+
+# Everything about the images of the sources that {which} holds for, from the tables.
+WORK_OUT_IMAGES = f"""
+        UPDATE contimg_api_source SET image_created_at = NULL, image_id = NULL, doubtful = 0, num_images = (
+            SELECT count(DISTINCT i.path) FROM photometry AS q JOIN images AS i ON i.path = q.image_path
+            WHERE q.source_id = contimg_api_source.source_id)
+        WHERE {{which}};{WORK_OUT_IMAGE}"""
+
+# The newest measurement of the sources that {which} holds for, from the table.
+WORK_OUT_POSITION = """
+        UPDATE contimg_api_source SET (ra_deg, dec_deg, newest_mjd, newest_id) = ({newest})
+        WHERE {which};"""
+
+NEWEST = """
+            SELECT p.ra_deg, p.dec_deg, {mjd} AS date, p.id FROM photometry AS p
+            WHERE p.source_id = contimg_api_source.source_id ORDER BY date DESC, p.id DESC LIMIT 1"""
+
+# The same where there is an index on (source_id, mjd): the newest of those with an MJD, and all of the few without.
+NEWEST_BY_MJD = """
+            SELECT n.ra_deg, n.dec_deg, n.date, n.id FROM (
+                SELECT t.ra_deg, t.dec_deg, t.date, t.id FROM (
+                    SELECT p.ra_deg, p.dec_deg, p.mjd AS date, p.id FROM photometry AS p
+                    WHERE p.source_id = contimg_api_source.source_id AND p.mjd IS NOT NULL
+                    ORDER BY p.mjd DESC, p.id DESC LIMIT 1) AS t
+                UNION ALL
+                SELECT p.ra_deg, p.dec_deg, {mjd}, p.id FROM photometry AS p
+                WHERE p.source_id = contimg_api_source.source_id AND p.mjd IS NULL) AS n
+            ORDER BY n.date DESC, n.id DESC LIMIT 1"""
+
+FILL = """
+        INSERT INTO contimg_api_source (source_id, n_points, num_images)
+        SELECT q.source_id, count(*), 0 FROM photometry AS q WHERE {which} GROUP BY q.source_id;"""
+
+# -- photometry
+
+MEASURED = """
+    CREATE TRIGGER contimg_api_photometry_source_insert AFTER INSERT ON photometry
+    WHEN NEW.source_id IS NOT NULL AND NOT {notes}
+    BEGIN
+        INSERT INTO contimg_api_source (source_id, n_points, num_images) SELECT NEW.source_id, 0, 0
+        WHERE NOT EXISTS (SELECT 1 FROM contimg_api_source WHERE source_id = NEW.source_id);
+        UPDATE contimg_api_source SET n_points = n_points + 1,
+            num_images = num_images + (EXISTS (SELECT 1 FROM images WHERE path = NEW.image_path) AND NOT EXISTS (
+                SELECT 1 FROM photometry
+                WHERE source_id = NEW.source_id AND image_path = NEW.image_path AND id <> NEW.id)),
+            (ra_deg, dec_deg, newest_mjd, newest_id) = (
+                SELECT ra_deg, dec_deg, newest_mjd, newest_id WHERE newest_mjd > {mjd}
+                    OR newest_mjd IS {mjd} AND newest_id > NEW.id OR newest_mjd IS NOT NULL AND {mjd} IS NULL
+                UNION ALL SELECT NEW.ra_deg, NEW.dec_deg, {mjd}, NEW.id LIMIT 1)
+        WHERE source_id = NEW.source_id;
+        UPDATE contimg_api_source SET (image_created_at, image_id, doubtful) = (
+            SELECT created_at, id, 0 FROM images WHERE path = NEW.image_path ORDER BY created_at DESC, id DESC LIMIT 1)
+        WHERE source_id = NEW.source_id AND EXISTS (
+            SELECT 1 FROM images WHERE path = NEW.image_path AND (
+                image_id IS NULL OR created_at > image_created_at OR created_at = image_created_at AND id >= image_id));
+    END
+"""
+
+# Where ON DELETE CASCADE removes the measurements of an image, that image is gone by now: its own trigger, fired
+# before, has counted it off. One that was replaced has had no trigger, and leaves a note.
+REMOVED = """
+    CREATE TRIGGER contimg_api_photometry_source_delete AFTER DELETE ON photometry
+    WHEN OLD.source_id IS NOT NULL
+    BEGIN
+        UPDATE contimg_api_source SET n_points = n_points - 1 WHERE source_id = OLD.source_id;
+        DELETE FROM contimg_api_source WHERE source_id = OLD.source_id AND n_points = 0;
+        UPDATE contimg_api_source SET num_images = num_images - 1,
+            doubtful = num_images > 1 AND (doubtful OR image_id IN (SELECT id FROM images WHERE path = OLD.image_path)),
+            image_id = CASE WHEN num_images > 1 THEN image_id END
+        WHERE source_id = OLD.source_id AND NOT {image_notes}
+            AND EXISTS (SELECT 1 FROM images WHERE path = OLD.image_path)
+            AND NOT EXISTS (SELECT 1 FROM photometry WHERE source_id = OLD.source_id AND image_path = OLD.image_path);
+        {work_out_images}
+        {work_out_position}
+    END
+"""
+
+MOVED = """
+    CREATE TRIGGER contimg_api_photometry_source_update AFTER UPDATE OF {of} ON photometry
+    WHEN NEW.source_id IS NOT OLD.source_id OR NEW.image_path IS NOT OLD.image_path OR {notes}
+    BEGIN{work_out}
+    END
+"""
+
+RELOCATED = """
+    CREATE TRIGGER contimg_api_photometry_source_position AFTER UPDATE OF {of} ON photometry
+    WHEN NEW.source_id IS NOT NULL
+    BEGIN{work_out_position}
+    END
+"""
+
+REPLACED = """
+    CREATE TRIGGER contimg_api_photometry_source_replace AFTER INSERT ON photometry
+    WHEN {notes}
+    BEGIN{work_out}
+    END
+"""
+
+# -- images
+
+MADE = """
+    CREATE TRIGGER contimg_api_images_source_insert AFTER INSERT ON images
+    WHEN EXISTS (SELECT 1 FROM photometry WHERE image_path = NEW.path) AND NOT {notes}
+    BEGIN
+        UPDATE contimg_api_source SET
+            num_images = num_images + NOT EXISTS (SELECT 1 FROM images WHERE path = NEW.path AND id <> NEW.id)
+        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = NEW.path);
+        UPDATE contimg_api_source SET image_created_at = NEW.created_at, image_id = NEW.id, doubtful = 0
+        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = NEW.path) AND (
+            image_id IS NULL OR NEW.created_at > image_created_at
+            OR NEW.created_at = image_created_at AND NEW.id >= image_id);
+    END
+"""
+
+# Before the deletion, while the measurements that it may take along are still there.
+UNMADE = """
+    CREATE TRIGGER contimg_api_images_source_delete BEFORE DELETE ON images
+    WHEN EXISTS (SELECT 1 FROM photometry WHERE image_path = OLD.path)
+    BEGIN
+        UPDATE contimg_api_source SET
+            num_images = num_images - NOT EXISTS (SELECT 1 FROM images WHERE path = OLD.path AND id <> OLD.id),
+            doubtful = doubtful OR image_id IS OLD.id
+        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = OLD.path);
+        UPDATE contimg_api_source SET doubtful = 0, image_id = NULL
+        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = OLD.path) AND num_images = 0;
+    END
+"""
+
+RENAMED = """
+    CREATE TRIGGER contimg_api_images_source_{event} AFTER {on} ON images
+    WHEN {when}
+    BEGIN{work_out_images}
+    END
+"""
+
+# -- how many sources
+
+COUNT = """
+        INSERT INTO contimg_api_count (kind, key, n) SELECT 'sources', '', count(*) FROM contimg_api_source"""
+
+COUNTED = """
+    CREATE TRIGGER contimg_api_source_count_{event} AFTER {event} ON contimg_api_source
+    BEGIN
+        UPDATE contimg_api_count SET n = n {change} 1 WHERE kind = 'sources' AND key = '';
+    END
+"""
+
+
+def upgrade() -> None:
+    """Make the table, work it out, lay the triggers; all in one transaction."""
+    usable = columns("photometry").issuperset(("id", "source_id", "image_path", "ra_deg", "dec_deg"))
+    usable = usable and columns("images").issuperset(WATCHED["images"])
+    lay(PART, revision, _statements() if usable else [], WATCHED)
+
+
+def downgrade() -> None:
+    """Drop the triggers, then the table."""
+    take_away(PART)
+
+
+def _statements() -> list[str]:
+    return [
+        TABLE,
+        FILL.format(which="q.source_id IS NOT NULL").strip().rstrip(";"),
+        *(WORK_OUT_IMAGES.format(which="TRUE") + _work_out_position("TRUE")).strip().rstrip(";").split(";"),
+        COUNT,
+        COUNTED.format(event="insert", change="+"),
+        COUNTED.format(event="delete", change="-"),
+        *replaced.note_triggers("photometry", key="''", name="t.source_id", listened=("source_id", "image_path")),
+        *_on_photometry(),
+        *_on_images(),
+    ]
+
+
+def _on_photometry() -> list[str]:
+    notes = replaced.notes("photometry")
+    noted = "SELECT name FROM contimg_api_replaced WHERE base = 'photometry' UNION SELECT NEW.source_id"
+    touched = sorted({"source_id", "image_path", *replaced.conflict_columns("photometry")})
+    placed = sorted({"id", "ra_deg", "dec_deg", "mjd", "measured_at"} & columns("photometry"))
+    replacing = f"SELECT OLD.source_id WHERE {replaced.notes('images')}"
+    return [
+        MEASURED.format(notes=notes, mjd=_mjd("NEW")),
+        REPLACED.format(notes=notes, work_out=_work_out(noted)),
+        MOVED.format(of=", ".join(touched), notes=notes, work_out=_work_out(f"{noted} UNION SELECT OLD.source_id")),
+        RELOCATED.format(of=", ".join(placed), work_out_position=_work_out_position("source_id = NEW.source_id")),
+        REMOVED.format(
+            image_notes=replaced.notes("images"),
+            work_out_images=WORK_OUT_IMAGES.format(which=f"source_id IN ({replacing})").strip(),
+            work_out_position=_work_out_position("source_id = OLD.source_id AND newest_id = OLD.id").strip(),
+        ),
+    ]
+
+
+def _on_images() -> list[str]:
+    notes = replaced.notes("images")
+    noted = "SELECT name FROM contimg_api_replaced WHERE base = 'images' UNION SELECT NEW.path"
+    touching = "source_id IN (SELECT source_id FROM photometry WHERE image_path IN ({paths}))"
+    replacing = WORK_OUT_IMAGES.format(which=touching.format(paths=noted))
+    renaming = WORK_OUT_IMAGES.format(which=touching.format(paths=f"{noted} UNION SELECT OLD.path"))
+    keys = ("path", "created_at", "id")
+    changed = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in keys)
+    of = ", ".join(sorted({*keys, *replaced.conflict_columns("images")}))
+    return [
+        MADE.format(notes=notes),
+        UNMADE,
+        RENAMED.format(event="replace", on="INSERT", when=notes, work_out_images=replacing),
+        RENAMED.format(event="update", on=f"UPDATE OF {of}", when=f"{changed} OR {notes}", work_out_images=renaming),
+    ]
+
+
+def _work_out(sources: str) -> str:
+    """SQL: everything about the sources that a SELECT names, from the tables."""
+    which = f"source_id IN ({sources})"
+    return f"""
+        DELETE FROM contimg_api_source WHERE {which};{FILL.format(which=f"q.{which}")}
+        {WORK_OUT_IMAGES.format(which=which).strip()}
+        {_work_out_position(which).strip()}"""
+
+
+def _work_out_position(which: str) -> str:
+    newest = NEWEST_BY_MJD if "mjd" in columns("photometry") else NEWEST
+    return WORK_OUT_POSITION.format(newest=newest.format(mjd=_mjd("p")).lstrip(), which=which)
+
+
+def _mjd(alias: str) -> str:
+    present = columns("photometry")
+    mjd, measured_at = (read(alias, name, present) for name in ("mjd", "measured_at"))
+    return f"ifnull({mjd}, {measured_at} / 86400.0 + 40587.0)"

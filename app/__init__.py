@@ -31,7 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from app import blueprints, wiring
     from app.config import Settings
-    from app.web import browsers, context, docs, edge, errors, headers, observe
+    from app.web import browsers, context, docs, edge, errors, headers, metrics, observe, peers, sse
     from app.web.api import Api, FilePath
     from app.web.json import OrjsonProvider
 
@@ -51,11 +51,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     headers.install(app, settings)
     browsers.install(app, settings)
     observe.install(app)
+    requests = metrics.install(app, settings, services.metrics)
+    caches = peers.install(app, settings)
+    sse.install(app, settings)
     api = Api(app)
     docs.describe(api, settings)
     for blueprint in blueprints.ALL:
         api.register_blueprint(blueprint, url_prefix=f"/api/v1{blueprint.url_prefix or ''}")
+    docs.repeat(api, "/api/v1/health", at="/api/health")
     docs.install(app, settings)
 
-    app.wsgi_app = edge.wrap(app.wsgi_app, settings, services)  # type: ignore[method-assign, assignment]
+    app.wsgi_app = edge.wrap(app.wsgi_app, settings, services, caches, requests)  # type: ignore[method-assign, assignment]
     return app

@@ -7,9 +7,37 @@ from dataclasses import dataclass
 from app.config import Settings
 from app.db.changes import ChangeWatcher
 from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.writing import WritableDatabase
+from app.queue.engine import Engine
+from app.queue.heartbeat import Workers
+from app.queue.idempotency import Idempotency
+from app.queue.records import JobRecords
+from app.repositories.batches import BatchRepository, BatchWriter
+from app.repositories.cal import CalRepository
 from app.repositories.images import ImageRepository
+from app.repositories.jobs import JobRepository
+from app.repositories.metrics import MetricsRepository
+from app.repositories.ms import MsRepository
+from app.repositories.photometry import PhotometryRepository
+from app.repositories.qa import QaRepository
+from app.repositories.sources import SourceRepository
+from app.repositories.stats import StatsRepository
+from app.services.batches import BatchService
+from app.services.cal import CalService
 from app.services.files import DataFiles
+from app.services.following import FollowingService
+from app.services.health import HealthService
 from app.services.images import ImageService
+from app.services.jobs import JobService
+from app.services.logs import LogService
+from app.services.metrics import MetricsService
+from app.services.monitor import MonitorService
+from app.services.ms import MsService
+from app.services.qa import QaService
+from app.services.queue import QueueService
+from app.services.reruns import RerunService
+from app.services.sources import SourceService
+from app.services.stats import StatsService
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +47,69 @@ class Services:
     database: PipelineDatabase
     changes: ChangeWatcher
     images: ImageService
+    ms: MsService
+    sources: SourceService
+    jobs: JobService
+    qa: QaService
+    cal: CalService
+    logs: LogService
+    engine: Engine
+    queue: QueueService
+    reruns: RerunService
+    batches: BatchService
+    following: FollowingService
+    stats: StatsService
+    health: HealthService
+    monitor: MonitorService
+    metrics: MetricsService
 
     def close(self) -> None:
         """Close what this thread opened."""
         self.database.close()
         self.changes.close()
+        self.engine.close()
 
 
 def build(settings: Settings) -> Services:
     """Make the services. Opens nothing: databases are opened by the first query of each thread."""
     files = PipelineFiles(settings.products_db, settings.cal_registry_db)
     database = PipelineDatabase(files, busy_timeout_s=settings.busy_timeout_s)
-    data = DataFiles(settings.data_roots, databases=(settings.products_db, settings.cal_registry_db))
+    in_use = (settings.products_db, settings.cal_registry_db)
+    images = ImageRepository(database)
+    measurement_sets = MsRepository(database)
+    jobs = JobService(JobRepository(database), measurement_sets)
+    logs = LogService(settings.log_dirs, DataFiles(settings.log_dirs, databases=in_use))
+    engine = Engine(settings.queue_url, settings.queue_name, settings.api_state_dir)
+    workers, idempotency = Workers(engine), Idempotency(engine)
+    records = JobRecords(engine, workers)
+    reruns = RerunService(jobs, records, workers, idempotency, retries=settings.job_retries)
+    writing = WritableDatabase(settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
+    changes = ChangeWatcher(files)
+    stats = StatsRepository(database)
+    probed = {
+        "products": settings.products_db,
+        "cal_registry": settings.cal_registry_db,
+        "hdf5": settings.hdf5_db,
+        "ingest": settings.ingest_db,
+    }
+    health = HealthService(probed, settings.redis_url, settings.disk_paths, settings.quick_timeout_s)
     return Services(
         database=database,
-        changes=ChangeWatcher(files),
-        images=ImageService(ImageRepository(database), data),
+        changes=changes,
+        images=ImageService(images, DataFiles(settings.data_roots, databases=in_use)),
+        ms=MsService(measurement_sets),
+        sources=SourceService(SourceRepository(database), PhotometryRepository(database)),
+        jobs=jobs,
+        qa=QaService(QaRepository(database), images, jobs),
+        cal=CalService(CalRepository(database)),
+        logs=logs,
+        engine=engine,
+        queue=QueueService(engine, records, workers),
+        reruns=reruns,
+        batches=BatchService(BatchRepository(database), BatchWriter(writing), reruns, records, idempotency),
+        following=FollowingService(jobs, records, logs),
+        stats=StatsService(stats),
+        health=health,
+        monitor=MonitorService(settings.port, health.report, settings.service_timeout_s),
+        metrics=MetricsService(stats, MetricsRepository(database), changes.generation, settings.metrics_timeout_s),
     )

@@ -3,6 +3,36 @@
 ``ALL`` lists them in the order of the documentation.
 """
 
-from app.blueprints import images
+from app.blueprints import (
+    batches,
+    cache,
+    cal,
+    health,
+    images,
+    jobs,
+    logs,
+    ms,
+    qa,
+    queue,
+    reruns,
+    services,
+    sources,
+    stats,
+)
 
-ALL = (images.blp,)
+ALL = (
+    images.blp,
+    ms.blp,
+    sources.blp,
+    jobs.blp,
+    reruns.blp,
+    batches.blp,
+    queue.blp,
+    qa.blp,
+    cal.blp,
+    logs.blp,
+    stats.blp,
+    services.blp,
+    health.blp,
+    cache.blp,
+)

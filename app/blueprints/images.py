@@ -9,8 +9,10 @@ from flask import Response, send_file
 from app.domain.images import Image, ImageDetail
 from app.domain.paging import Page, PageRequest
 from app.domain.provenance import Provenance
+from app.domain.quality import ImageReport
 from app.schemas.images import ImageDetailSchema, ImageQuery, ImageSchema
 from app.schemas.provenance import ProvenanceSchema
+from app.schemas.qa import ImageQaSchema
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
@@ -48,6 +50,15 @@ def get_image(image_id: str) -> ImageDetail:
 def get_image_provenance(image_id: str) -> Provenance:
     """Trace an image back to its measurement set, calibration, run and log"""
     return services().images.provenance(image_id)
+
+
+@blp.route("/<image_id>/qa")
+@blp.require(PUBLIC)
+@blp.response(200, ImageQaSchema)
+@blp.cacheable
+def get_image_qa(image_id: str) -> ImageReport:
+    """Get an image's quality: metrics, beam, flags and warnings"""
+    return services().qa.image(image_id)
 
 
 @blp.route("/<image_id>/fits")

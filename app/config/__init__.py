@@ -7,12 +7,13 @@ first is absent. A value that cannot be understood stops the start with the name
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from app.config import parse
+from app.config import parse, safety
+from app.config.declaration import in_database, in_state, read, setting
 from app.config.parse import Network as Network
 
 Environment = Literal["development", "testing", "staging", "production"]
@@ -20,26 +21,6 @@ Environment = Literal["development", "testing", "staging", "production"]
 
 class ConfigurationError(Exception):
     """The environment asks for something impossible or unsafe; the message names each variable and the remedy."""
-
-
-Default = Callable[["Settings"], Any]
-
-
-def _setting(variable: str, reader: Callable[[str], Any], default: Any, help: str, *, aliases: str = "") -> Any:
-    """A field read from ``variable``; a callable default is computed from the settings before it."""
-    return field(
-        metadata={
-            "variable": variable, "aliases": aliases.split(), "parse": reader, "default": default, "help": help,
-        }
-    )  # fmt: skip
-
-
-def _in_state(name: str) -> Default:
-    return lambda settings: settings.state_dir / name
-
-
-def _database(name: str) -> Default:
-    return lambda settings: settings.unified_db or settings.state_dir / name
 
 
 LOCAL_NETWORKS = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
@@ -54,75 +35,75 @@ class Settings:
     """The service's settings; build them with :meth:`from_environment`."""
 
     # -- where this runs
-    environment: Environment = _setting(
+    environment: Environment = setting(
         "DSA110_ENV",
         parse.environment,
         "development",
         "development, testing, staging or production; anything else means development. Production turns on HSTS and "
         "refuses unsafe settings.",
     )
-    debug: bool = _setting("DSA110_DEBUG", parse.flag, False, "Show tracebacks to clients; never in production.")
-    profiling: bool = _setting(
+    debug: bool = setting("DSA110_DEBUG", parse.flag, False, "Show tracebacks to clients; never in production.")
+    profiling: bool = setting(
         "DSA110_ENABLE_PROFILING", parse.flag, False, "Add the time spent in SQL to Server-Timing; never in production."
     )
-    host: str = _setting("DSA110_HOST", parse.text, "0.0.0.0", "Address that gunicorn listens on.")
-    port: int = _setting("DSA110_PORT", parse.port, 8000, "Port that gunicorn listens on.", aliases="API_PORT")
-    workers: int = _setting(
+    host: str = setting("DSA110_HOST", parse.text, "0.0.0.0", "Address that gunicorn listens on.")
+    port: int = setting("DSA110_PORT", parse.port, 8000, "Port that gunicorn listens on.", aliases="API_PORT")
+    workers: int = setting(
         "DSA110_WORKERS", parse.count, lambda settings: max(2, os.cpu_count() or 1), "gunicorn worker processes."
     )
-    threads: int = _setting("DSA110_THREADS", parse.count, 4, "Threads in each worker.")
+    threads: int = setting("DSA110_THREADS", parse.count, 4, "Threads in each worker.")
 
     # -- the pipeline's databases
-    state_dir: Path = _setting(
+    state_dir: Path = setting(
         "DSA110_STATE_DIR", parse.path, Path("/data/dsa110-contimg/state"), "Base directory of the database defaults."
     )
-    unified_db: Path | None = _setting(
+    unified_db: Path | None = setting(
         "PIPELINE_DB",
         parse.path,
         None,
         "One file that holds everything, as newer pipelines write it; the five below default to it where it is set.",
     )
-    products_db: Path = _setting(
+    products_db: Path = setting(
         "PIPELINE_PRODUCTS_DB",
         parse.path,
-        _database("products.sqlite3"),
+        in_database("products.sqlite3"),
         "Products database: images, measurement sets, photometry, jobs.",
     )
-    cal_registry_db: Path = _setting(
+    cal_registry_db: Path = setting(
         "PIPELINE_CAL_REGISTRY_DB",
         parse.path,
-        _database("cal_registry.sqlite3"),
+        in_database("cal_registry.sqlite3"),
         "Calibration registry. Where it is absent and the products file holds calibration tables, those are read.",
     )
-    hdf5_db: Path = _setting(
-        "PIPELINE_HDF5_DB", parse.path, _database("hdf5.sqlite3"), "HDF5 index; only the health report looks at it."
+    hdf5_db: Path = setting(
+        "PIPELINE_HDF5_DB", parse.path, in_database("hdf5.sqlite3"), "HDF5 index; only the health report looks at it."
     )
-    ingest_db: Path = _setting(
+    ingest_db: Path = setting(
         "PIPELINE_INGEST_DB",
         parse.path,
-        _database("ingest.sqlite3"),
+        in_database("ingest.sqlite3"),
         "Ingest queue; only the health report looks at it.",
     )
-    data_registry_db: Path = _setting(
+    data_registry_db: Path = setting(
         "PIPELINE_DATA_REGISTRY_DB",
         parse.path,
-        _database("data_registry.sqlite3"),
+        in_database("data_registry.sqlite3"),
         "Data registry; only `contimg-api doctor` looks at it.",
     )
-    busy_timeout_s: float = _setting(
+    busy_timeout_s: float = setting(
         "DSA110_DB_TIMEOUT",
         parse.positive,
         30.0,
         "How long a statement waits for a database lock [s].",
         aliases="DB_CONNECTION_TIMEOUT DSA110_TIMEOUT_DB_CONNECTION",
     )
-    quick_timeout_s: float = _setting(
+    quick_timeout_s: float = setting(
         "DSA110_TIMEOUT_DB_QUICK", parse.positive, 2.0, "Time for each probe of the health report [s]."
     )
-    metrics_timeout_s: float = _setting(
+    metrics_timeout_s: float = setting(
         "DSA110_TIMEOUT_DB_METRICS", parse.positive, 10.0, "Time for the database gauges of /metrics [s]."
     )
-    request_timeout_s: float = _setting(
+    request_timeout_s: float = setting(
         "DSA110_REQUEST_TIMEOUT",
         parse.positive,
         30.0,
@@ -131,25 +112,25 @@ class Settings:
     )
 
     # -- files
-    api_state_dir: Path = _setting(
+    api_state_dir: Path = setting(
         "DSA110_API_STATE_DIR",
         parse.path,
-        _in_state("api"),
+        in_state("api"),
         "Directory of this service's own files; it must be writable.",
     )
-    data_roots: tuple[Path, ...] = _setting(
+    data_roots: tuple[Path, ...] = setting(
         "DSA110_DATA_ROOTS",
         parse.paths,
         (Path("/stage/dsa110-contimg"), Path("/data/dsa110-contimg")),
         "Colon-separated directories; only regular files inside them are ever read or served.",
     )
-    log_dirs: tuple[Path, ...] = _setting(
+    log_dirs: tuple[Path, ...] = setting(
         "DSA110_LOG_DIRS",
         parse.paths,
         lambda settings: (settings.state_dir / "logs", settings.state_dir.parent / "logs"),
         "Colon-separated directories searched, in this order, for {run_id}.log.",
     )
-    disk_paths: tuple[Path, ...] = _setting(
+    disk_paths: tuple[Path, ...] = setting(
         "DSA110_DISK_PATHS",
         parse.paths,
         lambda settings: (settings.state_dir, Path("/stage/dsa110-contimg")),
@@ -157,86 +138,131 @@ class Settings:
     )
 
     # -- who may ask
-    allowed_networks: tuple[Network, ...] = _setting(
+    allowed_networks: tuple[Network, ...] = setting(
         "DSA110_ALLOWED_IPS",
         parse.networks,
         parse.networks(LOCAL_NETWORKS),
         "Comma-separated addresses and networks that may connect.",
     )
-    trusted_proxies: tuple[Network, ...] = _setting(
+    trusted_proxies: tuple[Network, ...] = setting(
         "DSA110_TRUSTED_PROXIES",
         parse.networks,
         (),
         "Comma-separated proxies whose X-Forwarded-For is believed; 127.0.0.1 and ::1 always are.",
     )
-    api_keys: tuple[str, ...] = _setting(
+    api_keys: tuple[str, ...] = setting(
         "DSA110_API_KEYS", parse.words, (), "Comma-separated keys that may write; without any, no key is accepted."
     )
-    api_key_header: str = _setting("DSA110_API_KEY_HEADER", parse.text, "X-API-Key", "Header that carries a key.")
-    jwt_secret: str = _setting(
+    api_key_header: str = setting("DSA110_API_KEY_HEADER", parse.text, "X-API-Key", "Header that carries a key.")
+    jwt_secret: str = setting(
         "DSA110_JWT_SECRET",
         parse.text,
         "",
         "Secret of HS256 bearer tokens, at least 32 characters; empty turns them off.",
     )
-    jwt_expiry_hours: float = _setting(
+    jwt_expiry_hours: float = setting(
         "DSA110_JWT_EXPIRY_HOURS", parse.positive, 24.0, "Life of a token made by `contimg-api token` [h]."
     )
-    auth_disabled: bool = _setting(
+    auth_disabled: bool = setting(
         "DSA110_AUTH_DISABLED", parse.flag, False, "Everyone may write; refused in staging and production."
     )
-    cors_origins: tuple[str, ...] = _setting(
+    cors_origins: tuple[str, ...] = setting(
         "DSA110_CORS_ORIGINS",
         parse.words,
         parse.words(KNOWN_ORIGINS),
         "Comma-separated origins of browsers' front ends.",
     )
-    cors_credentials: bool = _setting(
-        "DSA110_CORS_CREDENTIALS", parse.flag, True, "Whether those may send credentials."
-    )
+    cors_credentials: bool = setting("DSA110_CORS_CREDENTIALS", parse.flag, True, "Whether those may send credentials.")
 
     # -- what is answered
-    page_default: int = _setting(
+    page_default: int = setting(
         "DSA110_PAGINATION_DEFAULT", parse.count, 100, "Rows of a page when limit= is not given."
     )
-    page_max: int = _setting("DSA110_PAGINATION_MAX", parse.count, 1000, "Most rows of a page.")
-    max_body_bytes: int = _setting("DSA110_MAX_BODY_BYTES", parse.count, 1_048_576, "Largest request body [bytes].")
-    enable_swagger: bool = _setting("DSA110_ENABLE_SWAGGER", parse.flag, True, "Serve the documentation page.")
-    enable_metrics: bool = _setting("DSA110_ENABLE_METRICS", parse.flag, True, "Serve /metrics.")
-    service_timeout_s: float = _setting(
+    page_max: int = setting("DSA110_PAGINATION_MAX", parse.count, 1000, "Most rows of a page.")
+    max_body_bytes: int = setting("DSA110_MAX_BODY_BYTES", parse.count, 1_048_576, "Largest request body [bytes].")
+    enable_swagger: bool = setting("DSA110_ENABLE_SWAGGER", parse.flag, True, "Serve the documentation page.")
+    enable_metrics: bool = setting("DSA110_ENABLE_METRICS", parse.flag, True, "Serve /metrics.")
+    service_timeout_s: float = setting(
         "DSA110_TIMEOUT_SERVICE_PROBE", parse.positive, 3.0, "Time for each probe of a neighbouring service [s]."
     )
-    cache_enabled: bool = _setting(
+    cache_enabled: bool = setting(
         "DSA110_CACHE_ENABLED",
         parse.flag,
         True,
         "Keep answers while the databases stand still.",
         aliases="REDIS_CACHE_ENABLED",
     )
-    cache_bytes: int = _setting(
+    cache_bytes: int = setting(
         "DSA110_CACHE_BYTES", parse.count, 16 * 2**20, "Most bytes of answers kept by each worker."
     )
-    redis_url: str = _setting(
+    redis_url: str = setting(
         "DSA110_REDIS_URL",
         parse.text,
         "redis://localhost:6379/0",
-        "Redis that the health report and the services monitor look at.",
+        "Redis that the health report looks at.",
         aliases="REDIS_URL",
     )
 
-    # -- logs
-    log_level: str = _setting("DSA110_LOG_LEVEL", parse.level, "INFO", "Least severe level written.")
-    log_json: bool = _setting(
-        "DSA110_LOG_JSON", parse.flag, True, "Write one JSON object a line; false for plain text."
+    # -- background work
+    queue_url: str = setting(
+        "DSA110_QUEUE_URL",
+        parse.queue_url,
+        "",
+        "Store of the work queue: redis://, rediss:// or postgresql://; without one, a file in DSA110_API_STATE_DIR, "
+        "for workers on this machine.",
     )
-    log_requests: bool = _setting("DSA110_LOG_REQUESTS", parse.flag, True, "Write one line for every request.")
-    log_request_id: bool = _setting("DSA110_LOG_REQUEST_ID", parse.flag, True, "Put the request id into every line.")
+    queue_name: str = setting(
+        "DSA110_QUEUE_NAME", parse.queue_name, "dsa110-pipeline", "Name of the queue; several can share a store."
+    )
+    pipeline_run_cmd: str = setting(
+        "DSA110_PIPELINE_RUN_CMD",
+        parse.text,
+        "",
+        "Command of a rerun, with {ms_path}, {run_id}, {cal_table}, {phase_center_ra} and {phase_center_dec}; no shell "
+        "reads it. Without one, reruns fail and say so.",
+    )
+    job_timeout_s: float = setting("DSA110_JOB_TIMEOUT", parse.positive, 3600.0, "Time limit of a job's command [s].")
+    job_retries: int = setting(
+        "DSA110_JOB_RETRIES", parse.whole, 1, "How often a job is started again when its worker was killed under it."
+    )
+    job_retention_days: float = setting(
+        "DSA110_JOB_RETENTION_DAYS", parse.positive, 7.0, "How long the queue remembers a job that has ended [d]."
+    )
+    cancel_grace_s: float = setting(
+        "DSA110_CANCEL_GRACE",
+        parse.positive,
+        5.0,
+        "Time between SIGTERM and SIGKILL for a command that is stopped [s].",
+    )
+    heartbeat_s: float = setting(
+        "DSA110_HEARTBEAT",
+        parse.positive,
+        2.0,
+        "Pace of a worker's heartbeat [s]; it counts as connected for 5 of them, and as lost after 6 are missing.",
+    )
+    max_streams: int = setting(
+        "DSA110_MAX_STREAMS",
+        parse.count,
+        lambda settings: max(1, settings.threads - 2),
+        "Streams of events that each gunicorn worker serves at a time; every one occupies a thread.",
+    )
+
+    # -- logs
+    log_level: str = setting("DSA110_LOG_LEVEL", parse.level, "INFO", "Least severe level written.")
+    log_json: bool = setting("DSA110_LOG_JSON", parse.flag, True, "Write one JSON object a line; false for plain text.")
+    log_requests: bool = setting("DSA110_LOG_REQUESTS", parse.flag, True, "Write one line for every request.")
+    log_request_id: bool = setting("DSA110_LOG_REQUEST_ID", parse.flag, True, "Put the request id into every line.")
 
     # -- TLS by gunicorn itself
-    tls_enabled: bool = _setting("DSA110_TLS_ENABLED", parse.flag, False, "Let gunicorn speak TLS.")
-    tls_cert: str = _setting("DSA110_TLS_CERT", parse.text, "", "Certificate file.")
-    tls_key: str = _setting("DSA110_TLS_KEY", parse.text, "", "Key file.")
-    tls_ca: str = _setting("DSA110_TLS_CA", parse.text, "", "CA bundle for client certificates.")
+    tls_enabled: bool = setting("DSA110_TLS_ENABLED", parse.flag, False, "Let gunicorn speak TLS.")
+    tls_cert: str = setting("DSA110_TLS_CERT", parse.text, "", "Certificate file.")
+    tls_key: str = setting("DSA110_TLS_KEY", parse.text, "", "Key file.")
+    tls_ca: str = setting(
+        "DSA110_TLS_CA",
+        parse.text,
+        "",
+        "CA bundle; where it is given, clients must show a certificate that it vouches for.",
+    )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -252,7 +278,7 @@ class Settings:
         problems = []
         for item in fields(cls):
             try:
-                value = _read(item.metadata, environ, settings)
+                value = read(item.metadata, environ, settings)
             except ValueError as error:
                 problems.append(f"{item.metadata['variable']}: {error}")
                 value = None
@@ -264,36 +290,4 @@ class Settings:
 
     def unsafe(self) -> list[str]:
         """What this environment must not be run with, a sentence each; empty when all is well."""
-        if self.environment not in {"staging", "production"}:
-            return []
-        problems = []
-        if self.auth_disabled:
-            problems.append("DSA110_AUTH_DISABLED: authentication may be off in development and testing only")
-        if self.environment == "production":
-            problems += self._unsafe_in_production()
-        return problems
-
-    def _unsafe_in_production(self) -> list[str]:
-        problems = []
-        if not self.api_keys:
-            problems.append("DSA110_API_KEYS: production needs at least one key")
-        if self.jwt_secret and len(self.jwt_secret) < 32:
-            problems.append("DSA110_JWT_SECRET: needs at least 32 characters")
-        if self.debug:
-            problems.append("DSA110_DEBUG: must be off in production")
-        if self.profiling:
-            problems.append("DSA110_ENABLE_PROFILING: must be off in production")
-        for name in ("products_db", "cal_registry_db", "hdf5_db", "ingest_db", "data_registry_db"):
-            path: Path = getattr(self, name)
-            if not path.parent.is_dir():
-                variable = type(self).__dataclass_fields__[name].metadata["variable"]
-                problems.append(f"{variable}: its directory {path.parent} does not exist")
-        return problems
-
-
-def _read(metadata: Mapping[str, Any], environ: Mapping[str, str], earlier: Settings) -> Any:
-    for name in (metadata["variable"], *metadata["aliases"]):
-        if name in environ:
-            return metadata["parse"](environ[name])
-    default = metadata["default"]
-    return default(earlier) if callable(default) else default
+        return safety.problems(self)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
 
+N = TypeVar("N", int, float)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -25,32 +30,32 @@ def flag(value: str) -> bool:
 
 def positive(value: str) -> float:
     """A finite number above zero."""
-    number = float(value)
-    if not 0 < number < float("inf"):
+    number = _number(float, value)
+    if number is None or not 0 < number < float("inf"):
         raise ValueError("expected a number above zero")
     return number
 
 
 def count(value: str) -> int:
     """A whole number of at least 1."""
-    number = int(value)
-    if number < 1:
+    number = _number(int, value)
+    if number is None or number < 1:
         raise ValueError("expected a whole number of at least 1")
     return number
 
 
 def whole(value: str) -> int:
     """A whole number of at least 0."""
-    number = int(value)
-    if number < 0:
+    number = _number(int, value)
+    if number is None or number < 0:
         raise ValueError("expected a whole number of at least 0")
     return number
 
 
 def port(value: str) -> int:
     """A TCP port."""
-    number = int(value)
-    if not 0 <= number <= 65535:
+    number = _number(int, value)
+    if number is None or not 0 <= number <= 65535:
         raise ValueError("expected a port, 0 to 65535")
     return number
 
@@ -63,6 +68,20 @@ def path(value: str) -> Path:
 def paths(value: str) -> tuple[Path, ...]:
     """Colon-separated paths."""
     return tuple(path(part) for part in value.split(":") if part)
+
+
+def queue_url(value: str) -> str:
+    """A URL of a store that the work queue can use, or nothing."""
+    if value and urlsplit(value).scheme not in {"redis", "rediss", "unix", "postgresql", "postgres"}:
+        raise ValueError("expected redis://, rediss://, unix:// or postgresql://, or nothing")
+    return value
+
+
+def queue_name(value: str) -> str:
+    """A name of up to 40 letters, digits, dots, dashes and underscores."""
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,40}", value, re.ASCII) is None:
+        raise ValueError("expected up to 40 letters, digits, dots, dashes and underscores")
+    return value
 
 
 def words(value: str) -> tuple[str, ...]:
@@ -87,3 +106,11 @@ def level(value: str) -> str:
     if word not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValueError("expected DEBUG, INFO, WARNING, ERROR or CRITICAL")
     return word
+
+
+def _number(kind: Callable[[str], N], value: str) -> N | None:
+    # The caller says what was expected; Python's own message does not.
+    try:
+        return kind(value)
+    except ValueError:
+        return None

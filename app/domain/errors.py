@@ -87,6 +87,7 @@ class DatabaseUnavailable(DatabaseError):
 
     def __init__(self, database: str, reason: str) -> None:
         super().__init__(f"The {database} database is unavailable: {reason}", database=database)
+        self.reason = reason
 
 
 class QueryFailed(DatabaseError):
@@ -105,3 +106,75 @@ class QueryTimeout(DatabaseError):
     """The request's deadline passed while SQLite was still working; the statement was stopped."""
 
     code = "QUERY_TIMEOUT"
+
+
+class QueueUnavailable(ContimgError):
+    """The store of the work queue does not answer."""
+
+    code = "QUEUE_UNAVAILABLE"
+
+
+class StillInTheMaking(ContimgError):
+    """An earlier request with the same idempotency key has not been answered yet; trying again will do."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
+
+
+class KeyReused(ContimgError):
+    """An idempotency key came back with another request than the one it was first used for."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class TooManyStreams(ContimgError):
+    """Every place for a stream of events in this process is taken."""
+
+    code = "TOO_MANY_STREAMS"
+
+
+class BatchNotFound(NotFound):
+    """No batch bears that number."""
+
+    code = "BATCH_JOB_NOT_FOUND"
+
+
+class BatchInvalidState(ContimgError):
+    """A batch is in a state in which that cannot be done with it."""
+
+    code = "BATCH_JOB_INVALID_STATE"
+
+
+class Overloaded(ContimgError):
+    """Every place for work of this kind in this process is taken, or it took too long; trying again will do."""
+
+    code = "SERVICE_OVERLOADED"
+
+
+class ImageBlank(ContimgError):
+    """The image, or the part of it that was asked for, holds no value at all."""
+
+    code = "IMAGE_BLANK"
+
+
+class NoCoordinates(ContimgError):
+    """The image does not tell where on the sky it lies."""
+
+    code = "NO_SKY_COORDINATES"
+
+
+class OutsideImage(ContimgError):
+    """The position lies outside the image."""
+
+    code = "POSITION_OUTSIDE_IMAGE"
+
+
+class CutoutTooLarge(ContimgError):
+    """The cut-out would hold more pixels than the operator allows."""
+
+    code = "CUTOUT_TOO_LARGE"
+
+
+class TooFewImages(ContimgError):
+    """One picture does not make an animation."""
+
+    code = "TOO_FEW_IMAGES"

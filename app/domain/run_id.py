@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _ISO_START = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:?\d{2}.*)", re.ASCII)
 
@@ -34,7 +35,23 @@ def run_id(ms_path: str | None) -> str | None:
     return f"job-{date}-{time.replace(':', '').split('.', 1)[0]}"
 
 
-def date_of(identifier: str) -> str | None:
-    """The ISO date inside a run id, or ``None``: narrows the search for its measurement set."""
-    match = re.match(r"job-(\d{4}-\d{2}-\d{2})-\d{4}", identifier, re.ASCII)
-    return match.group(1) if match else None
+class NameRange(NamedTuple):
+    """Base names from ``first`` up to but not including ``last``, in byte order."""
+
+    first: str
+    last: str
+
+
+def names_of(identifier: str) -> NameRange | None:
+    """Where the base name of a run's measurement set lies, or ``None`` for what is no run id of any.
+
+    Names of other runs lie there too, so each must still be compared by :func:`run_id`.
+    """
+    if not identifier.startswith("job-"):
+        return None
+    rest = identifier.removeprefix("job-")
+    if re.match(r"\d{4}-\d{2}-\d{2}-\d{4}", rest, re.ASCII):
+        # The T behind the date became a dash, unless it was one before; the colons are gone: any name of that day.
+        return NameRange(rest[:10], f"{rest[:10]}U")
+    # The stem alone or a suffix behind it: "." sorts before "/", which no base name holds.
+    return NameRange(rest, f"{rest}/")

@@ -35,6 +35,10 @@ class Computed(ma.fields.Field[Any]):
 class Schema(ma.Schema):
     """Root of every schema here. ``OMIT_NONE`` names fields that are left out rather than sent as null."""
 
+    class Meta:
+        # What a client sends beyond what is known is ignored; lists refuse it.
+        unknown = ma.EXCLUDE
+
     OMIT_NONE: ClassVar[frozenset[str]] = frozenset()
 
     _compiled: Dump | None = None

@@ -34,6 +34,7 @@ class ImageService:
             identifier=str(image.id),
             run_id=image.run_id,
             ms_path=image.ms_path,
+            ms_indexed=bool(image.has_ms),
             cal_table=image.cal_table,
             pointing_ra_deg=image.center_ra_deg,
             pointing_dec_deg=image.center_dec_deg,

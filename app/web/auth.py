@@ -7,7 +7,8 @@ Reads are public inside the address allow-list (:mod:`app.web.access`). Every ro
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Literal, TypeVar
@@ -46,6 +47,12 @@ class Caller:
     def may(self, scope: str) -> bool:
         """Whether the scope is granted; ``admin`` grants every one."""
         return scope in self.scopes or "admin" in self.scopes
+
+
+def caller() -> Caller:
+    """Who asked, in a view that requires a scope."""
+    found: Caller = g.caller
+    return found
 
 
 def enforce(scope: str) -> Callable[[F], F]:
@@ -93,6 +100,13 @@ def identify(config: Settings) -> Caller:
         or _by_token(config, request.headers.get("Authorization"))
         or Caller("anonymous", "unknown", frozenset())
     )
+
+
+def make_token(secret: str, subject: str, scopes: Iterable[str], *, life_hours: float) -> str:
+    """A bearer token (RFC 7519, HS256) for ``subject``, valid for ``life_hours`` [h]."""
+    now_s = time.time()
+    claims = {"sub": subject, "iat": int(now_s), "exp": int(now_s + life_hours * 3600), "scopes": list(scopes)}
+    return jwt.encode(claims, secret, algorithm="HS256")
 
 
 def _by_key(config: Settings, offered: str | None) -> Caller | None:

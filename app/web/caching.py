@@ -1,99 +1,61 @@
 """The response cache: answers kept for exactly as long as the databases stand still.
 
 It stands in front of Flask, so that a hit costs no routing, no context and no serialization. An answer is stored under
-the generation of the databases (:mod:`app.db.changes`) read *before* it was computed, and served only while that is
-still the current one; so a stale answer cannot be served, and a commit anywhere ends every answer at once. Each worker
-has a cache of its own, bounded in bytes; several requests for the same answer wait for one computation.
+the generation of the databases (:mod:`app.db.changes`) read *before* it was computed, and served only to requests that
+read the same generation *after* they arrived. Between the two readings nothing was committed, so the answer is what
+computing it anew would give: it can be thrown away too early, never served too late.
 
+Several requests for the same answer of the same generation share one computation; all others compute for themselves.
 Stored are 200s of GET from views marked ``cacheable``, nothing that carries credentials or sets a cookie. The ETag is
 a hash of the bytes sent, so it agrees between workers and hosts, whether or not anything is stored.
+
+Whatever must happen for every request (access control, request ids, metrics, logs, rate limits) stands further out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from cachetools import LRUCache
 from werkzeug.http import parse_accept_header, parse_etags
 
+from app.db import deadline
 from app.web.api import CACHEABLE
 from app.web.browsers import ALGORITHMS
+from app.web.store import Entry, Headers, Key, Store, Token
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
-Key = tuple[str, str, str, str, str]
 
 ROUTE = "contimg.route"
 HIT = "contimg.cache_hit"
 
-# What an entry takes beside its body: headers, key, bookkeeping.
-_OVERHEAD_BYTES = 1500
-_BODY_HEADERS = {"content-length", "content-type", "content-encoding"}
+_MOST_REMEMBERED = 4096
+# In flask-cors, an origin with one of these is a pattern.
+_PATTERN_CHARACTERS = frozenset("*\\]?$^[()")
 
 
-class Entry(NamedTuple):
-    """A finished answer."""
+class _Passing(NamedTuple):
+    """An answer that goes through as it is."""
 
-    generation: int
     status: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    etag: str
-    route: str
-
-    @property
-    def size(self) -> int:
-        """Bytes it takes, roughly."""
-        return len(self.body) + _OVERHEAD_BYTES
+    headers: Headers
+    body: Iterable[bytes]
 
 
 @dataclass
 class _Flight:
     """A computation under way, and what came of it."""
 
-    generation: int
+    token: Token
     landed: threading.Event = field(default_factory=threading.Event)
     entry: Entry | None = None
-
-
-class Store:
-    """Entries of one process, least recently used out first; safe for threads.
-
-    Parameters
-    ----------
-    capacity_bytes
-        Most bytes kept; 0 keeps nothing.
-    """
-
-    def __init__(self, capacity_bytes: int) -> None:
-        self.capacity_bytes = capacity_bytes
-        self._entries: LRUCache[Key, Entry] = LRUCache(max(capacity_bytes, 1), getsizeof=lambda entry: entry.size)
-        self._lock = threading.Lock()
-        self.hits = 0
-        self.misses = 0
-
-    def get(self, key: Key, generation: int) -> Entry | None:
-        """The entry of that generation, if there is one."""
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry is not None and entry.generation == generation:
-                self.hits += 1
-                return entry
-            self.misses += 1
-            return None
-
-    def put(self, key: Key, entry: Entry) -> None:
-        """Keep an entry, unless it alone would fill an eighth of the cache."""
-        if entry.size * 8 > self.capacity_bytes:
-            return
-        with self._lock:
-            self._entries[key] = entry
 
 
 class ResponseCache:
@@ -111,6 +73,8 @@ class ResponseCache:
         Origins that get CORS headers; all others get the same answer.
     credentials
         WSGI names of headers that carry credentials.
+    before_storing
+        Called before anything may be stored, often; false keeps this process from storing.
     """
 
     def __init__(
@@ -121,13 +85,17 @@ class ResponseCache:
         *,
         origins: Iterable[str] = (),
         credentials: Iterable[str] = ("HTTP_AUTHORIZATION",),
+        before_storing: Callable[[], bool] = lambda: True,
     ) -> None:
         self._app = app
         self._generation = generation
         self.store = store
         self._origins = {origin.casefold() for origin in origins}
-        self._credentials = tuple(credentials)
+        self._any_origin = any(_PATTERN_CHARACTERS & set(origin) for origin in self._origins)
+        self._credentials = frozenset(credentials)
+        self._before_storing = before_storing
         self._flights: dict[Key, _Flight] = {}
+        self._never_stored: OrderedDict[Key, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -135,42 +103,57 @@ class ResponseCache:
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             return self._app(environ, start_response)
         key = self._key(environ)
-        if self.store.capacity_bytes == 0 or any(name in environ for name in self._credentials):
-            answer = self._compute(environ, generation=0)
-            return _respond(answer, environ, start_response)
-        generation = self._generation()
-        entry = self.store.get(key, generation)
-        if entry is not None:
-            environ[ROUTE], environ[HIT] = entry.route, True
-            return _respond(entry, environ, start_response)
-        return _respond(self._once(key, generation, environ), environ, start_response)
+        if not self.store.capacity_bytes or not self._credentials.isdisjoint(environ):
+            return _respond(self._compute(environ), environ, start_response)
+        found = self.store.get(key, self._generation())
+        if isinstance(found, Entry):
+            environ[ROUTE], environ[HIT] = found.route, True
+            return _respond(found, environ, start_response)
+        return _respond(self._computed(key, found, environ), environ, start_response)
 
     def _key(self, environ: Environ) -> Key:
+        # Each form of an answer is stored once, however the wish for it was worded.
         encoding = environ["HTTP_ACCEPT_ENCODING"] = chosen_encoding(environ.get("HTTP_ACCEPT_ENCODING", ""))
         origin = environ.get("HTTP_ORIGIN", "")
-        return (
+        return Key(
             environ.get("SCRIPT_NAME", ""),
             environ.get("PATH_INFO", ""),
             environ.get("QUERY_STRING", ""),
             encoding,
-            origin if origin.casefold() in self._origins else "",
+            origin if self._any_origin or origin.casefold() in self._origins else "",
         )
 
-    def _once(self, key: Key, generation: int, environ: Environ) -> Entry | _Passing:
+    def _computed(self, key: Key, token: Token, environ: Environ) -> Entry | _Passing:
+        if not self._before_storing():
+            return self._compute(environ)
+        if key in self._never_stored:
+            # No use in waiting for an answer that cannot be shared: files, logs, health, streams of events.
+            return self._stored(key, token, self._compute(environ))
+        flight, leads = self._board(key, token)
+        if leads:
+            return self._lead(key, flight, environ)
+        flight.landed.wait(deadline.remaining())
+        if flight.entry is None:
+            # It failed, is not to be shared, or takes longer than this request may.
+            return self._stored(key, token, self._compute(environ))
+        self.store.count_shared()
+        environ[ROUTE], environ[HIT] = flight.entry.route, True
+        return flight.entry
+
+    def _board(self, key: Key, token: Token) -> tuple[_Flight, bool]:
+        """The computation under way for this very state of the databases, or a new one to lead."""
         with self._lock:
             flight = self._flights.get(key)
-            leads = flight is None or flight.generation != generation
-            if leads:
-                flight = self._flights[key] = _Flight(generation)
-        assert flight is not None
-        if not leads:
-            flight.landed.wait()
-            return flight.entry or self._compute(environ, generation)
+            if flight is not None and flight.token == token:
+                return flight, False
+            flight = self._flights[key] = _Flight(token)
+            return flight, True
+
+    def _lead(self, key: Key, flight: _Flight, environ: Environ) -> Entry | _Passing:
         try:
-            answer = self._compute(environ, generation)
+            answer = self._stored(key, flight.token, self._compute(environ))
             if isinstance(answer, Entry):
                 flight.entry = answer
-                self.store.put(key, answer)
             return answer
         finally:
             with self._lock:
@@ -178,13 +161,29 @@ class ResponseCache:
                     del self._flights[key]
             flight.landed.set()
 
-    def _compute(self, environ: Environ, generation: int) -> Entry | _Passing:
+    def _stored(self, key: Key, token: Token, answer: Entry | _Passing) -> Entry | _Passing:
+        if isinstance(answer, Entry):
+            self.store.put(key, answer, token)
+        with self._lock:
+            if isinstance(answer, Entry):
+                self._never_stored.pop(key, None)
+            else:
+                self._never_stored[key] = None
+                if len(self._never_stored) > _MOST_REMEMBERED:
+                    self._never_stored.popitem(last=False)
+        return answer
+
+    def _compute(self, environ: Environ) -> Entry | _Passing:
         """Ask the application; a HEAD is asked as GET, so that it gets the very headers of the GET."""
         method, environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"], "GET"
-        # Conditions are judged here, on the finished answer; a file answers its own and its ranges.
         started: list[Any] = []
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> None:
+            started[:] = status, headers
+
+        # Conditions are judged here, on the finished answer; a file answers its own and its ranges.
         try:
-            body = self._app(environ, lambda status, headers, exc_info=None: started.extend((status, headers)))
+            body = self._app(environ, start)
         finally:
             environ["REQUEST_METHOD"] = method
         status, headers = started
@@ -192,19 +191,11 @@ class ResponseCache:
         if CACHEABLE not in environ or not status.startswith("200") or "set-cookie" in names:
             return _Passing(status, headers, body)
         try:
-            data = b"".join(body)
+            data = _timeless(b"".join(body), headers)
         finally:
             _close(body)
         etag = f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
-        return Entry(generation, status, [*headers, ("ETag", etag)], data, etag, environ.get(ROUTE, ""))
-
-
-class _Passing(NamedTuple):
-    """An answer that goes through as it is."""
-
-    status: str
-    headers: list[tuple[str, str]]
-    body: Iterable[bytes]
+        return Entry.of(status, [*headers, ("ETag", etag)], data, etag, environ.get(ROUTE, ""))
 
 
 @lru_cache(maxsize=256)
@@ -221,13 +212,18 @@ def _respond(answer: Entry | _Passing, environ: Environ, start_response: StartRe
             _close(answer.body)
             return []
         return answer.body
+    # Layers further out add headers of their own to what they are given: a copy, always.
     condition = environ.get("HTTP_IF_NONE_MATCH")
     if condition is not None and (condition == answer.etag or parse_etags(condition).contains_weak(answer.etag[1:-1])):
-        kept = [(name, value) for name, value in answer.headers if name.lower() not in _BODY_HEADERS]
-        start_response("304 NOT MODIFIED", kept)
+        start_response("304 NOT MODIFIED", answer.bare_headers.copy())
         return []
-    start_response(answer.status, list(answer.headers))
+    start_response(answer.status, answer.headers.copy())
     return [] if head else [answer.body]
+
+
+def _timeless(data: bytes, headers: Headers) -> bytes:
+    """Zero the time of compression that gzip writes (RFC 1952, section 2.3.1): equal answers, equal bytes."""
+    return data[:4] + b"\0\0\0\0" + data[8:] if ("Content-Encoding", "gzip") in headers else data
 
 
 def _close(body: Iterable[bytes]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, redirect
 from flask_swagger_ui import get_swaggerui_blueprint
+from werkzeug.routing import Rule
 
 from app.config import Settings
 from app.version import VERSION
@@ -41,6 +42,12 @@ def describe(api: Api, settings: Settings) -> None:
         FilePath,
         lambda _: {"type": "string", "description": "Absolute path, percent-encoded as one segment (`/` as `%2F`)."},
     )
+
+
+def repeat(api: Api, path: str, *, at: str) -> None:
+    """Document a path's operations at a second path, where both are promised."""
+    paths = api.spec.to_dict()["paths"]
+    api.spec.path(rule=Rule(at), operations=paths[path])
 
 
 def install(app: Flask, settings: Settings) -> None:

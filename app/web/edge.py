@@ -7,25 +7,31 @@ from urllib.parse import quote
 
 from app.config import Settings
 from app.web.access import AllowList
-from app.web.caching import Environ, ResponseCache, StartResponse, Store, WsgiApp
+from app.web.caching import Environ, ResponseCache, StartResponse, WsgiApp
+from app.web.metrics import RequestCounter
 from app.web.observe import Observed
+from app.web.peers import WorkerCaches
 from app.wiring import Services
 
 # What lives directly under /api; everything else there is the same resource under /api/v1.
 _UNVERSIONED = ("/api/v1", "/api/openapi.json", "/api/docs", "/api/redoc")
 
 
-def wrap(flask: WsgiApp, settings: Settings, services: Services) -> WsgiApp:
+def wrap(
+    flask: WsgiApp, settings: Settings, services: Services, caches: WorkerCaches, requests: RequestCounter
+) -> WsgiApp:
     """The application as gunicorn sees it."""
     key_header = "HTTP_" + settings.api_key_header.upper().replace("-", "_")
     cache = ResponseCache(
         flask,
         services.changes.generation,
-        Store(settings.cache_bytes if settings.cache_enabled else 0),
+        caches.store,
         origins=settings.cors_origins,
         credentials=("HTTP_AUTHORIZATION", "HTTP_COOKIE", key_header),
+        before_storing=caches.listen,
     )
-    return Observed(AllowList(Paths(cache), settings), settings, services.database)
+    counter = requests if settings.enable_metrics else None
+    return Observed(AllowList(Paths(cache), settings), settings, services.database, counter)
 
 
 class Paths:

@@ -26,12 +26,27 @@ STATUS: dict[type[domain.ContimgError], int] = {
     domain.DatabaseUnavailable: 503,
     domain.Busy: 503,
     domain.QueryTimeout: 503,
+    domain.QueueUnavailable: 503,
+    domain.StillInTheMaking: 409,
+    domain.KeyReused: 422,
+    domain.TooManyStreams: 503,
+    domain.BatchInvalidState: 409,
+    domain.Overloaded: 503,
+    domain.ImageBlank: 422,
+    domain.NoCoordinates: 422,
+    domain.OutsideImage: 404,
+    domain.CutoutTooLarge: 422,
+    domain.TooFewImages: 404,
 }
 # Seconds after which trying again makes sense.
 RETRY_AFTER_S: dict[type[domain.ContimgError], int] = {
     domain.DatabaseUnavailable: 5,
     domain.Busy: 1,
     domain.QueryTimeout: 10,
+    domain.QueueUnavailable: 5,
+    domain.StillInTheMaking: 1,
+    domain.TooManyStreams: 5,
+    domain.Overloaded: 2,
 }
 
 _HTTP_CODES = {

@@ -18,11 +18,11 @@ from app.config import Settings
 from app.db import deadline
 from app.db.pipeline import PipelineDatabase
 from app.web.caching import HIT, ROUTE, Environ, StartResponse, WsgiApp
+from app.web.metrics import RequestCounter
+from app.web.request_log import RequestLog
 
 REQUEST_ID = "contimg.request_id"
 UNMATCHED = "unmatched"
-
-log = logging.getLogger("app.requests")
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _acceptable_id = re.compile(r"[A-Za-z0-9._\-]{1,128}", re.ASCII).fullmatch
@@ -39,12 +39,18 @@ class Observed:
         Which of logs, metrics and timings are wanted.
     database
         Whose statements are counted.
+    requests
+        Where requests are counted; ``None`` for nowhere.
     """
 
-    def __init__(self, app: WsgiApp, settings: Settings, database: PipelineDatabase) -> None:
+    def __init__(
+        self, app: WsgiApp, settings: Settings, database: PipelineDatabase, requests: RequestCounter | None = None
+    ) -> None:
         self._app = app
+        self._requests = requests
         self._settings = settings
         self._database = database
+        self._log = RequestLog(settings)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass on, and take note of the answer."""
@@ -75,11 +81,16 @@ class Observed:
 
     def _note(self, environ: Environ, answer: dict[str, Any], started: float) -> None:
         duration_s = time.perf_counter() - started
-        if not self._settings.log_requests:
+        route = environ.get(ROUTE, UNMATCHED)
+        if self._requests is not None:
+            received = environ.get("CONTENT_LENGTH") or "0"
+            method, status = environ["REQUEST_METHOD"], answer.get("status", 500)
+            self._requests.note(method, status, route, duration_s, received, answer.get("bytes"))
+        if not self._log.wanted:
             return
-        log.info(
-            "request",
-            extra={
+        self._log.write(
+            environ[REQUEST_ID],
+            {
                 "method": environ["REQUEST_METHOD"],
                 "path": environ.get("PATH_INFO"),
                 "query": environ.get("QUERY_STRING"),
@@ -87,7 +98,7 @@ class Observed:
                 "status_code": answer.get("status"),
                 "duration_ms": round(duration_s * 1000, 3),
                 "bytes": answer.get("bytes"),
-                "route": environ.get(ROUTE, UNMATCHED),
+                "route": route,
                 "cache": "hit" if HIT in environ else "miss",
             },
         )
@@ -134,18 +145,20 @@ def install(app: Flask) -> None:
 def set_up_logging(settings: Settings) -> None:
     """Write this service's records to standard error, as JSON lines or as text."""
     handler = logging.StreamHandler(sys.stderr)
-    if settings.log_json:
-        names = "%(levelname)s %(name)s %(message)s" + (" %(request_id)s" if settings.log_request_id else "")
-        handler.setFormatter(
-            OrjsonFormatter(names, rename_fields={"levelname": "level", "name": "logger"}, timestamp=True)
-        )
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"))
+    handler.setFormatter(make_formatter(settings))
     handler.addFilter(RequestIdFilter())
     root = logging.getLogger("app")
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
     root.propagate = False
+
+
+def make_formatter(settings: Settings) -> logging.Formatter:
+    """The form of a line, for our records and gunicorn's."""
+    if not settings.log_json:
+        return logging.Formatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s")
+    names = "%(levelname)s %(name)s %(message)s" + (" %(request_id)s" if settings.log_request_id else "")
+    return OrjsonFormatter(names, rename_fields={"levelname": "level", "name": "logger"}, timestamp=True)
 
 
 def _identify(environ: Environ) -> str:

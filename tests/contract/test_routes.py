@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
-from app import create_app
+from app import blueprints, create_app
 from app.config import Settings
 from app.schemas.base import Schema
 from app.web.auth import PUBLIC, WRITE
@@ -90,6 +90,10 @@ def test_every_list_refuses_parameters_it_does_not_know(app: Flask) -> None:
         response = app.test_client().get(path, query_string={"nonsense": "1"})
         assert response.status_code == 422, path
         assert "limit" in response.get_json()["errors"][0]["message"]
+
+
+# Every schema is imported by a blueprint.
+assert blueprints.ALL
 
 
 def schemas(kind: type[Schema] = Schema) -> Iterator[type[Schema]]:

@@ -1,0 +1,40 @@
+"""How a setting is declared, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.config import Settings
+
+Default = Callable[["Settings"], Any]
+
+
+def setting(variable: str, reader: Callable[[str], Any], default: Any, help: str, *, aliases: str = "") -> Any:
+    """A field read from ``variable``; a callable default is computed from the settings before it."""
+    return field(
+        metadata={
+            "variable": variable, "aliases": aliases.split(), "parse": reader, "default": default, "help": help,
+        }
+    )  # fmt: skip
+
+
+def in_state(name: str) -> Default:
+    """Default: a file or directory in the state directory."""
+    return lambda settings: settings.state_dir / name
+
+
+def in_database(name: str) -> Default:
+    """Default: the unified database, else a file in the state directory."""
+    return lambda settings: settings.unified_db or settings.state_dir / name
+
+
+def read(metadata: Mapping[str, Any], environ: Mapping[str, str], earlier: Settings) -> Any:
+    """Value of one setting: by its name, by an older name, or its default; ValueError says what was expected."""
+    for name in (metadata["variable"], *metadata["aliases"]):
+        if name in environ:
+            return metadata["parse"](environ[name])
+    default = metadata["default"]
+    return default(earlier) if callable(default) else default

@@ -1,0 +1,82 @@
+"""One line a request: what it tells, in which form, and when it is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.config import Settings
+from tests.support.pipeline import Pipeline
+
+Lines = Callable[..., list[str]]
+
+
+@pytest.fixture
+def lines(pipeline: Pipeline, environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+    """Asks for a path with the settings given; the lines written."""
+    made: list[Flask] = []
+
+    def ask(
+        path: str, *, method: str = "GET", times: int = 1, headers: dict[str, str] | None = None, **variables: str
+    ) -> list[str]:
+        environ.pop("DSA110_LOG_REQUESTS", None)
+        paths = {"PIPELINE_PRODUCTS_DB": str(pipeline.products_path)}
+        made.append(create_app(Settings.from_environment({**environ, **paths, **variables})))
+        client = made[-1].test_client()
+        for _ in range(times):
+            client.open(path, method=method, headers=headers)
+        return capsys.readouterr().err.splitlines()
+
+    yield ask
+    for app in made:
+        app.extensions["contimg.services"].close()
+
+
+def records(told: list[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in told]
+
+
+def test_line_tells_who_asked_what_and_what_became_of_it(lines: Lines, pipeline: Pipeline) -> None:
+    number = pipeline.make_image()
+    first, second = records(lines(f"/api/images/{number}?x=1", times=2, headers={"X-Request-ID": "abc"}))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", first.pop("timestamp"))
+    assert first.pop("duration_ms") > 0
+    assert first.pop("bytes") > 100
+    assert first == {
+        "level": "INFO", "logger": "app.requests", "message": "request", "request_id": "abc", "method": "GET",
+        "path": f"/api/v1/images/{number}", "query": "x=1", "client_ip": "127.0.0.1", "status_code": 200,
+        "route": "/api/v1/images/<image_id>", "cache": "miss",
+    }  # fmt: skip
+    assert (second["cache"], second["route"]) == ("hit", "/api/v1/images/<image_id>")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/%00%ff%22%0a", "/api/images?limit=%ff", "/api/images/\U0001f52d"])
+def test_whatever_is_asked_gives_one_line_of_json(lines: Lines, path: str) -> None:
+    (record,) = records(lines(path))
+    assert record["status_code"] in {404, 422}
+
+
+def test_head_is_told_as_head(lines: Lines) -> None:
+    told = records(lines("/api/images", method="HEAD", times=2))
+    assert [(record["method"], record["cache"]) for record in told] == [("HEAD", "miss"), ("HEAD", "hit")]
+
+
+@pytest.mark.parametrize("variables", [{"DSA110_LOG_REQUESTS": "false"}, {"DSA110_LOG_LEVEL": "WARNING"}])
+def test_no_line_where_none_is_wanted(lines: Lines, variables: dict[str, str]) -> None:
+    assert lines("/api/images", **variables) == []
+
+
+def test_request_id_can_be_left_out(lines: Lines) -> None:
+    (record,) = records(lines("/api/images", DSA110_LOG_REQUEST_ID="false"))
+    assert "request_id" not in record
+
+
+def test_plain_text_is_for_reading(lines: Lines) -> None:
+    (line,) = lines("/api/images?limit=3", DSA110_LOG_JSON="false", headers={"X-Request-ID": "abc"})
+    assert re.search(r"INFO app\.requests abc request method=GET path=/api/v1/images query=limit=3 ", line)

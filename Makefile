@@ -30,7 +30,7 @@ $(VENV)/installed-test: $(VENV)/installed
 install: $(VENV)/installed ## Make .venv and install the service
 
 serve: $(VENV)/installed ## Make the demo survey once and serve it with gunicorn
-	@$(BIN)/contimg-api demo $(DEMO) --if-missing
+	@$(BIN)/contimg-api demo $(DEMO) --if-missing >/dev/null
 	@DSA110_HOST=$(DSA110_HOST) DSA110_PORT=$(DSA110_PORT) $(BIN)/contimg-api serve $(DEMO)
 
 test: $(VENV)/installed-test ## Run the whole suite

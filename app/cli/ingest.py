@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import warnings
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from app.cli.output import finish
+from app.cli.survey import survey_environment
 from app.config import Settings
 from app.db.writing import WritableDatabase
 from app.domain.time import unix_from_iso
@@ -62,26 +64,39 @@ def database_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def configured() -> Settings:
+    """The settings, with the databases of ``--survey`` where it was given."""
+    survey = click.get_current_context().find_object(dict) or {}
+    return Settings.from_environment({**os.environ, **survey})
+
+
 def products_database(chosen: Path | None) -> WritableDatabase:
     """The products database, for writing."""
-    settings = Settings.from_environment()
+    settings = configured()
     return WritableDatabase(chosen or settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
 
 
 def registry_database(chosen: Path | None) -> WritableDatabase:
     """The calibration registry, for writing: a unified products file where there is none of its own."""
-    settings = Settings.from_environment()
-    configured = settings.cal_registry_db if settings.cal_registry_db.exists() else settings.products_db
-    return WritableDatabase(chosen or configured, "cal_registry", busy_timeout_s=settings.busy_timeout_s)
+    settings = configured()
+    present = settings.cal_registry_db if settings.cal_registry_db.exists() else settings.products_db
+    return WritableDatabase(chosen or present, "cal_registry", busy_timeout_s=settings.busy_timeout_s)
 
 
 @click.group()
-def ingest() -> None:
+@click.option(
+    "--survey",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory made by `init` or `demo` whose databases to fill, rather than the configured ones.",
+)
+@click.pass_context
+def ingest(context: click.Context, survey: Path | None) -> None:
     """Register images, measurement sets, calibration tables and photometry.
 
     Running a command again changes nothing. A file or row that cannot be used is named with its reason, the others go
     in, and the exit code is 1.
     """
+    context.obj = survey_environment(survey) if survey is not None else {}
 
 
 @ingest.command()

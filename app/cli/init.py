@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ def init(directory: Path) -> None:
     Files that are there already are never touched.
     """
     directory = directory.absolute()
+    quoted = shlex.quote(str(directory))
     pair = create_pair(directory)
     for path in (pair.products, pair.registry):
         click.echo(f"# {path}: {'made' if path in pair.made else 'exists already, left as it is'}")
@@ -32,10 +34,9 @@ def init(directory: Path) -> None:
     click.echo("# DSA110_DATA_ROOTS: add the directories that hold your images, separated by colons")
     print_next(
         (
-            "contimg-api ingest ms DIRECTORY            # measurement sets",
-            "contimg-api ingest images DIRECTORY        # FITS images",
-            "contimg-api ingest photometry CATALOGUE    # CSV, VOTable or Parquet",
-            "contimg-api db upgrade                     # indexes and source summaries",
-            f"contimg-api serve {directory}",
+            f"contimg-api ingest --survey {quoted} images FOLDER          # FITS images",
+            f"contimg-api ingest --survey {quoted} ms FOLDER              # measurement sets",
+            f"contimg-api ingest --survey {quoted} photometry CATALOGUE   # CSV, VOTable or Parquet",
+            f"contimg-api serve {quoted} --data FOLDER",
         )
     )

@@ -33,11 +33,12 @@ TRY = (
 def serve(directory: Path | None, data: tuple[Path, ...], upgrade: bool) -> None:
     """Serve DIRECTORY (made by `init` or `demo`) or, without it, what the environment names.
 
-    Settings that the environment already holds win over those of the directory.
+    Settings that the environment already holds win over those of the directory, which is served to this machine only.
     """
     if directory is not None:
         for name, value in survey_environment(directory, data).items():
             os.environ.setdefault(name, value)
+        os.environ.setdefault("DSA110_HOST", "127.0.0.1")
     settings = Settings.from_environment()
     _refuse_busy_port(settings.host, settings.port)
     settings.api_state_dir.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ from app.cli import main
 from app.config import Settings
 from app.db import views
 from app.services.demo.build import build_demo
+from app.web.errors import STATUS
 from tests.contract.snapshot import document
 from tests.support.guides import (
     ROOT,
@@ -158,6 +159,11 @@ def test_every_path_of_the_openapi_document_has_a_place_in_a_guide() -> None:
     assert silent == []
 
 
+def test_every_error_code_is_explained_in_a_guide() -> None:
+    guide = "".join(path.read_text() for path in GUIDES)
+    assert [kind.code for kind in STATUS if f"`{kind.code}`" not in guide] == []
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     text = _FENCE.sub("", path.read_text())
@@ -196,9 +202,9 @@ def test_every_document_is_reached_from_the_readme(path: Path) -> None:
 def test_commands_that_documents_name_exist(path: Path) -> None:
     text = path.read_text()
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    unknown = {
-        f"make {word}" for word in re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE) if word not in targets
-    }
+    named = re.findall(r"`make ([a-z]+)", text)
+    named += re.findall(r"^make ([a-z]+)", "".join(blocks(path, "bash")), re.MULTILINE)
+    unknown = {f"make {word}" for word in named if word not in targets}
     for words in re.findall(r"\bcontimg-api((?: [a-z]+)+)", text):
         unknown |= _unknown_command(words.split())
     assert unknown == set()

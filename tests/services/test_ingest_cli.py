@@ -68,7 +68,7 @@ def test_init_prints_the_environment_and_the_next_commands(tmp_path: Path) -> No
     assert set(exports) == {
         "PIPELINE_PRODUCTS_DB", "PIPELINE_CAL_REGISTRY_DB", "DSA110_DATA_ROOTS", "DSA110_API_STATE_DIR",
     }  # fmt: skip
-    assert "contimg-api ingest images" in result.output
+    assert f"contimg-api ingest --survey '{tmp_path}/my state' images" in result.output
 
 
 def test_init_twice_leaves_the_files_as_they_are(state: Path) -> None:
@@ -166,3 +166,13 @@ def test_a_busy_database_is_one_line_and_exit_code_1(state: Path, tmp_path: Path
         result = run("ingest", "images", write_image(tmp_path / "a.fits"), state=state)
     assert result.exit_code == 1
     assert "locked by another process" in result.stderr
+
+
+def test_survey_names_the_databases_to_fill(tmp_path: Path, state: Path) -> None:
+    write_image(tmp_path / "fits" / "one.fits")
+    result = run("ingest", "--survey", state, "images", tmp_path / "fits")
+    assert result.exit_code == 0, result.output
+    assert query(state / "products.sqlite3", "SELECT count(*) FROM images") == [(1,)]
+    refused = run("ingest", "--survey", tmp_path / "fits", "images", tmp_path / "fits")
+    assert refused.exit_code == 2
+    assert "contimg-api init" in refused.output

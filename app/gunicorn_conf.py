@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 from app.config import ConfigurationError, Settings
 from app.web import runtime, sse
 
@@ -65,6 +67,19 @@ def _log_configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
+class _Log(Logger):
+    """gunicorn's log without the access lines that nobody wants.
+
+    Given a logging configuration, gunicorn prepares such a line for every request, written or not: as much work as
+    the whole service does for an answer from its cache.
+    """
+
+    def access(self, *request: Any) -> None:
+        """Write an access line where ``--access-logfile`` asks for them."""
+        if self.cfg.accesslog:
+            super().access(*request)
+
+
 settings = _settings()
 _runtime = runtime.make()
 
@@ -106,6 +121,7 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = settings.log_level.lower()
+logger_class = _Log
 logconfig_dict = _log_configuration(settings)
 
 if settings.tls_enabled:

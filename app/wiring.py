@@ -14,6 +14,8 @@ from app.queue.idempotency import Idempotency
 from app.queue.records import JobRecords
 from app.repositories.batches import BatchRepository, BatchWriter
 from app.repositories.cal import CalRepository
+from app.repositories.frames import FrameRepository
+from app.repositories.image_sources import ImageSourceRepository
 from app.repositories.images import ImageRepository
 from app.repositories.jobs import JobRepository
 from app.repositories.metrics import MetricsRepository
@@ -33,6 +35,10 @@ from app.services.logs import LogService
 from app.services.metrics import MetricsService
 from app.services.monitor import MonitorService
 from app.services.ms import MsService
+from app.services.pictures import style
+from app.services.pictures.disk_cache import DiskCache
+from app.services.pictures.service import PictureService
+from app.services.pictures.turnstile import Turnstile
 from app.services.qa import QaService
 from app.services.queue import QueueService
 from app.services.reruns import RerunService
@@ -47,6 +53,7 @@ class Services:
     database: PipelineDatabase
     changes: ChangeWatcher
     images: ImageService
+    pictures: PictureService
     ms: MsService
     sources: SourceService
     jobs: JobService
@@ -76,6 +83,7 @@ def build(settings: Settings) -> Services:
     database = PipelineDatabase(files, busy_timeout_s=settings.busy_timeout_s)
     in_use = (settings.products_db, settings.cal_registry_db)
     images = ImageRepository(database)
+    data_files = DataFiles(settings.data_roots, databases=in_use)
     measurement_sets = MsRepository(database)
     jobs = JobService(JobRepository(database), measurement_sets)
     logs = LogService(settings.log_dirs, DataFiles(settings.log_dirs, databases=in_use))
@@ -96,7 +104,8 @@ def build(settings: Settings) -> Services:
     return Services(
         database=database,
         changes=changes,
-        images=ImageService(images, DataFiles(settings.data_roots, databases=in_use)),
+        images=ImageService(images, data_files),
+        pictures=_pictures(settings, database, images, data_files),
         ms=MsService(measurement_sets),
         sources=SourceService(SourceRepository(database), PhotometryRepository(database)),
         jobs=jobs,
@@ -112,4 +121,19 @@ def build(settings: Settings) -> Services:
         health=health,
         monitor=MonitorService(settings.port, health.report, settings.service_timeout_s),
         metrics=MetricsService(stats, MetricsRepository(database), changes.generation, settings.metrics_timeout_s),
+    )
+
+
+def _pictures(
+    settings: Settings, database: PipelineDatabase, images: ImageRepository, files: DataFiles
+) -> PictureService:
+    style.keep_caches_in(settings.api_state_dir / "matplotlib")
+    return PictureService(
+        images,
+        ImageSourceRepository(database),
+        FrameRepository(database),
+        files,
+        cache=DiskCache(settings.api_state_dir / "pictures", settings.picture_cache_bytes),
+        turnstile=Turnstile(settings.renderings),
+        most_pixels=settings.cutout_max_pixels,
     )

@@ -12,6 +12,7 @@ from app.blueprints import (
     jobs,
     logs,
     ms,
+    pictures,
     qa,
     queue,
     reruns,
@@ -22,6 +23,7 @@ from app.blueprints import (
 
 ALL = (
     images.blp,
+    pictures.blp,
     ms.blp,
     sources.blp,
     jobs.blp,

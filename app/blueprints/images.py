@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Response, send_file
+from flask import Response
 
 from app.domain.images import Image, ImageDetail
 from app.domain.paging import Page, PageRequest
@@ -16,6 +14,7 @@ from app.schemas.qa import ImageQaSchema
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
+from app.web.files import send_data_file
 
 blp = Blueprint("images", __name__, url_prefix="/images", description="Products of the imaging stage")
 
@@ -64,10 +63,9 @@ def get_image_qa(image_id: str) -> ImageReport:
 @blp.route("/<image_id>/fits")
 @blp.require(PUBLIC)
 @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/fits")
-def get_image_fits(image_id: str) -> Response | Any:
+def get_image_fits(image_id: str) -> Response:
     """Download an image's FITS file
 
     Supports `Range`, `If-Range` and `If-None-Match`, so that a broken download resumes.
     """
-    path = services().images.fits_file(image_id)
-    return send_file(path, mimetype="application/fits", as_attachment=True, download_name=path.name)
+    return send_data_file(services().images.fits_file(image_id), "application/fits")

@@ -203,6 +203,26 @@ class Settings:
         aliases="REDIS_URL",
     )
 
+    # -- pictures and files
+    picture_cache_bytes: int = setting(
+        "DSA110_PICTURE_CACHE_BYTES", parse.count, 256 * 2**20, "Most bytes of pictures and cut-outs kept on disk."
+    )
+    renderings: int = setting(
+        "DSA110_RENDERINGS",
+        parse.count,
+        lambda settings: max(1, settings.threads // 2),
+        "Pictures and cut-outs that each gunicorn worker makes at a time; half as many again wait, the rest get 503.",
+    )
+    cutout_max_pixels: int = setting(
+        "DSA110_CUTOUT_MAX_PIXELS", parse.count, 16_000_000, "Most pixels of a FITS cut-out, all its planes together."
+    )
+    accel_prefix: str = setting(
+        "DSA110_ACCEL_PREFIX",
+        parse.text,
+        "",
+        "Internal location of nginx under which it finds the data roots; FITS files are then sent by nginx itself.",
+    )
+
     # -- background work
     queue_url: str = setting(
         "DSA110_QUEUE_URL",

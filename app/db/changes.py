@@ -3,9 +3,11 @@
 The response cache stores an answer under the generation read *before* the answer was computed, and serves it only
 while the generation still stands there. So an answer can be thrown away too early, never too late.
 
-``PRAGMA data_version`` changes on a connection when another connection, of this process or any other, has committed
-to the file (https://www.sqlite.org/pragma.html#pragma_data_version). It compares only with itself on the same
-connection, hence one watching connection per process, guarded by a lock, that runs nothing else.
+Of a file in WAL mode, SQLite's own note of the last commit is compared (:mod:`app.db.wal_index`). Of any other,
+``PRAGMA data_version``, which changes on a connection when another connection, of this process or any other, has
+committed to the file (https://www.sqlite.org/pragma.html#pragma_data_version). It compares only with itself on the same
+connection, hence one watching connection per process, guarded by a lock, that runs nothing else; it also keeps the file
+and its log open, so that neither the inode nor the note can become another's.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import contextlib
 import os
 import sqlite3
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from app.db.pipeline import Identities, PipelineFiles
+from app.db.pipeline import Identities, PipelineFiles, State
 
 
 class _Watch(NamedTuple):
@@ -24,6 +26,13 @@ class _Watch(NamedTuple):
     process: int
     identities: Identities
     pragmas: tuple[str, ...]
+
+
+class _Standing(NamedTuple):
+    """A generation, and what was seen when it began."""
+
+    generation: int
+    seen: Any
 
 
 class ChangeWatcher:
@@ -38,8 +47,7 @@ class ChangeWatcher:
     def __init__(self, files: PipelineFiles) -> None:
         self._files = files
         self._lock = threading.Lock()
-        self._generation = 0
-        self._seen: tuple[int, ...] | None = None
+        self._standing = _Standing(0, None)
         self._watch: _Watch | None = None
         self._inherited: list[sqlite3.Connection] = []
 
@@ -48,23 +56,31 @@ class ChangeWatcher:
 
         A file that cannot be read makes every call a new generation, so that nothing old is believed meanwhile.
         """
+        # Read before looking: what was seen when this generation began is still to be seen, so it still stands.
+        standing, watch = self._standing, self._watch
+        if watch is not None and watch.process == os.getpid():
+            state = self._files.state(self._files.identities())
+            if state is not None and state == standing.seen:
+                return standing.generation
+        return self._look_closely()
+
+    def _look_closely(self) -> int:
         with self._lock:
             try:
                 seen = self._look()
             except sqlite3.Error:
                 self._drop()
                 seen = None
-            if seen is None or seen != self._seen:
-                self._generation += 1
-                self._seen = seen
-            return self._generation
+            if seen is None or seen != self._standing.seen:
+                self._standing = _Standing(self._standing.generation + 1, seen)
+            return self._standing.generation
 
     def close(self) -> None:
         """Close the watching connection; the next call opens another."""
         with self._lock:
             self._drop()
 
-    def _look(self) -> tuple[int, ...] | None:
+    def _look(self) -> State | tuple[int, ...] | None:
         identities = self._files.identities()
         watch = self._watch
         if watch is None or watch.identities != identities or watch.process != os.getpid():
@@ -74,6 +90,9 @@ class ChangeWatcher:
             if identities[0] is None:
                 return None
             watch = self._watch = self._open(identities)
+        state = self._files.state(identities)
+        if state is not None:
+            return state
         execute = watch.connection.execute
         return tuple(execute(pragma).fetchone()[0] for pragma in watch.pragmas)
 
@@ -85,7 +104,8 @@ class ChangeWatcher:
         return _Watch(connection, os.getpid(), identities, pragmas)
 
     def _drop(self) -> None:
-        watch, self._watch, self._seen = self._watch, None, None
+        watch, self._watch = self._watch, None
+        self._standing = _Standing(self._standing.generation, None)
         if watch is None:
             return
         if watch.process != os.getpid():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from app.db.introspection import columns_of, indexes_of
@@ -39,22 +39,24 @@ class Part(NamedTuple):
     fallen: bool
 
 
-def parts_of(connection: sqlite3.Connection, schema: str) -> list[Part]:
-    """Every part laid into a database; none in a file that was never upgraded."""
+def parts_of(connection: sqlite3.Connection, schema: str, names: Collection[str] | None = None) -> list[Part]:
+    """Every part laid into a database, or those of the given names; none in a file that was never upgraded."""
     if connection.execute(HAS_LEDGER.format(schema=schema)).fetchone()[0] != len(LEDGER):
         return []
     objects = {part: (n, broken) for part, n, broken in connection.execute(OBJECTS.format(schema=schema))}
     parts = []
     for name, revision, watched, shape in connection.execute(LAID.format(schema=schema)).fetchall():
+        if names is not None and name not in names:
+            continue
         n, broken = objects.get(name, (0, 0))
         reshaped = shape_of(connection, schema, json.loads(watched)) != shape
         parts.append(Part(name, revision, n, broken > 0 or reshaped))
     return parts
 
 
-def standing_parts(connection: sqlite3.Connection, schema: str) -> frozenset[str]:
-    """Names of the parts that are there and can be believed."""
-    return frozenset(part.name for part in parts_of(connection, schema) if part.objects and not part.fallen)
+def standing_parts(connection: sqlite3.Connection, schema: str, names: Collection[str]) -> frozenset[str]:
+    """Those of the named parts that are there and can be believed."""
+    return frozenset(part.name for part in parts_of(connection, schema, names) if part.objects and not part.fallen)
 
 
 def shape_of(connection: sqlite3.Connection, schema: str, watched: Watched) -> str:

@@ -1,8 +1,8 @@
 """The pipeline's databases, read-only: one connection per thread, canonical views on it, files watched for swaps.
 
-A connection opens on a thread's first query, never before a fork, and stays. Before each query three cheap looks are
-taken (two ``stat`` calls and one ``PRAGMA``, some ten microseconds): the same file at the path? the same schema in
-it? If not, the connection is replaced, so that a restored or replicated file and an upgraded schema are seen at once.
+A connection opens on a thread's first query, never before a fork, and stays. Before each query cheap looks are taken,
+some five microseconds: the same file at the path? the same schema in it, should anything have been committed? If not,
+the connection is replaced, so that a restored or replicated file and an upgraded schema are seen at once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from app.db import deadline
 from app.db.errors import is_missing_object, translate
 from app.db.swaps import Identity, Swaps
 from app.db.views import columns_of, lay_views
+from app.db.wal_index import WalIndexes
 from app.domain.errors import DatabaseUnavailable
 
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 Identities = tuple[Identity | None, Identity | None]
+# Files, and what SQLite notes in memory of the last commit to each.
+State = tuple[Identities, bytes, bytes]
 
 _NO_PARAMS: Params = {}
 
@@ -45,11 +48,24 @@ class PipelineFiles:
         self.registry = registry
         self.unified = registry == products
         self._swaps = Swaps()
+        self._wal_indexes = WalIndexes()
 
     def identities(self) -> Identities:
         """What stands at both paths now."""
         products = self._swaps.identity(self.products)
         return products, products if self.unified else self._swaps.identity(self.registry)
+
+    def state(self, identities: Identities) -> State | None:
+        """What stands still while nothing is committed to those files; ``None`` where only a statement can tell.
+
+        Meaningful to whoever holds them open.
+        """
+        products, registry = identities
+        note = self._wal_indexes.header(products) if products is not None else None
+        if note is None or self.unified or registry is None:
+            return None if note is None else (identities, note, b"")
+        other = self._wal_indexes.header(registry)
+        return None if other is None else (identities, note, other)
 
     def settle(self) -> None:
         """Take note of swapped files; to be called before connections to the earlier ones are closed."""
@@ -77,10 +93,21 @@ class PipelineFiles:
                 registry = "registry"
             elif registry is None and columns_of(connection, "main", "caltables"):
                 registry = "main"
+            self._find_wal_indexes(connection)
         except BaseException:
             connection.close()
             raise
         return connection, registry
+
+    def _find_wal_indexes(self, connection: sqlite3.Connection) -> None:
+        # A database is looked at, and its log with it, when it is first read from.
+        identities = self.identities()
+        connection.execute("PRAGMA main.schema_version").fetchone()
+        self._wal_indexes.find(self.products, identities[0])
+        if not self.unified and self.registry is not None and identities[1] is not None:
+            with contextlib.suppress(sqlite3.OperationalError):  # it may have appeared just now
+                connection.execute("PRAGMA registry.schema_version").fetchone()
+                self._wal_indexes.find(self.registry, identities[1])
 
     def _uri(self, path: Path) -> str:
         identity = self._swaps.identity(path)
@@ -103,6 +130,7 @@ class _Opened(NamedTuple):
     process: int
     identities: Identities
     schema_versions: tuple[int, ...]
+    state: State | None
 
 
 class PipelineDatabase:
@@ -212,17 +240,24 @@ class PipelineDatabase:
 
     def _current(self) -> sqlite3.Connection:
         opened: _Opened | None = getattr(self._local, "opened", None)
-        if opened is not None and (
-            opened.process != os.getpid()
-            or opened.identities != self.files.identities()
-            or opened.schema_versions != _schema_versions(opened.connection, self.files, opened.identities)
-        ):
+        if opened is None or not self._still_right(opened):
             self.files.settle()
             self.close()
-            opened = None
-        if opened is None:
             opened = self._local.opened = self._open()
         return opened.connection
+
+    def _still_right(self, opened: _Opened) -> bool:
+        """Whether a connection shows the files that are there now, with the schema that they have now."""
+        identities = self.files.identities()
+        if opened.process != os.getpid() or opened.identities != identities:
+            return False
+        state = self.files.state(identities)
+        if state is not None and state == opened.state:
+            return True
+        if opened.schema_versions != _schema_versions(opened.connection, self.files, identities):
+            return False
+        self._local.opened = opened._replace(state=state)
+        return True
 
     def _open(self) -> _Opened:
         self.files.settle()
@@ -231,6 +266,7 @@ class PipelineDatabase:
             raise DatabaseUnavailable(self.name, "the file does not exist")
         connection, registry = self.files.open(busy_timeout_s=self._busy_timeout_s)
         try:
+            state = self.files.state(identities)
             versions = _schema_versions(connection, self.files, identities)
             lay_views(connection, registry=registry)
             connection.execute("PRAGMA query_only = ON")
@@ -240,7 +276,7 @@ class PipelineDatabase:
         except BaseException:
             connection.close()
             raise
-        return _Opened(connection, os.getpid(), identities, versions)
+        return _Opened(connection, os.getpid(), identities, versions, state)
 
 
 def _schema_versions(connection: sqlite3.Connection, files: PipelineFiles, identities: Identities) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ import sqlite3
 
 from app.db.parts import standing_parts
 
+SUMMARIES = ("counts", "sources")
+
 # A doubtful row is one whose newest image went, and none as new has come since.
 SUMMARISED_SOURCE = """
     SELECT s.source_id AS id, s.ra_deg, s.dec_deg, s.num_images,
@@ -59,7 +61,7 @@ def summary_views(connection: sqlite3.Connection, *, registry: str | None) -> di
     registry
         Schema name that holds ``caltables``, or ``None``.
     """
-    main = standing_parts(connection, "main")
+    main = standing_parts(connection, "main", SUMMARIES)
     kept: list[str] = []
     has_sources = {"counts", "sources"} <= main
     if "counts" in main:
@@ -68,7 +70,9 @@ def summary_views(connection: sqlite3.Connection, *, registry: str | None) -> di
     if has_sources:
         arms.append(KEPT_PHOTOMETRY)
         kept.append("photometry")
-    if registry is not None and "counts" in (main if registry == "main" else standing_parts(connection, registry)):
+    if registry is not None and "counts" in (
+        main if registry == "main" else standing_parts(connection, registry, SUMMARIES)
+    ):
         arms.append(_kept(registry, ["caltables"]))
         kept.append("caltables")
     arms += [select for kind, select in COUNTS.items() if kind not in kept]

@@ -117,6 +117,13 @@ JOINS = {
             (SELECT a.id FROM t_image_qa AS a WHERE a.image_path = i.path ORDER BY a.timestamp DESC, a.id DESC LIMIT 1),
             (SELECT b.id FROM t_image_qa AS b WHERE b.ms_path = i.ms_path ORDER BY b.timestamp DESC, b.id DESC LIMIT 1)
         )""",
+    # Where an image points and when it was taken, as well as the databases know.
+    "v_frame": """
+        SELECT i.id, i.path, i.type, ifnull(nullif(i.field_name, ''), nullif(m.field_name, '')) AS field_name,
+               coalesce(i.center_ra_deg, m.pointing_ra_deg, m.ra_deg) AS ra_deg,
+               coalesce(i.center_dec_deg, m.pointing_dec_deg, m.dec_deg) AS dec_deg,
+               coalesce(m.mid_mjd, m.start_mjd, i.created_at / 86400.0 + 40587.0) AS observed_mjd
+        FROM t_images AS i LEFT JOIN t_ms_index AS m ON m.path = i.ms_path""",
     "v_ms": """
         SELECT m.path, m.start_mjd, m.end_mjd, m.mid_mjd, m.processed_at, m.status, m.stage, m.cal_applied,
                m.imagename, m.field_name,

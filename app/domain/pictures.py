@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 from app.domain.time import iso_from_unix, unix_from_mjd
 
+STRETCHES = ("asinh", "zscale", "percentile", "log", "sqrt", "linear")
+COLOUR_MAPS = ("gray", "gray_r", "viridis", "inferno", "magma", "plasma", "cividis", "cubehelix")
+THEMES = ("light", "dark")
+
 # A measurement this many times its error counts as a detection.
 DETECTION_SNR = 5.0
 
@@ -70,6 +74,16 @@ class ImageSource(NamedTuple):
     def detected(self) -> bool:
         """Whether it stands out from the noise."""
         return self.snr is not None and self.snr >= DETECTION_SNR
+
+
+class Pointing(NamedTuple):
+    """What an image shows: its type, the field's name, the centre [deg], and when it was taken [MJD]."""
+
+    type: str | None
+    field_name: str | None
+    ra_deg: float | None
+    dec_deg: float | None
+    observed_mjd: float
 
 
 class Frame(NamedTuple):

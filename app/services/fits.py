@@ -63,10 +63,11 @@ class RadioImage:
         self._hdu = hdu
         self.header: Any = hdu.header
         lengths = tuple(reversed(hdu.shape))
-        self._lon, self._lat = self._celestial_axes(len(lengths))
-        self.nx: int = lengths[self._lon]
-        self.ny: int = lengths[self._lat]
-        self._lengths = lengths
+        # Axes of the file, counted from 0.
+        self.lon, self.lat = self._celestial_axes(len(lengths))
+        self.nx: int = lengths[self.lon]
+        self.ny: int = lengths[self.lat]
+        self.lengths: tuple[int, ...] = lengths
 
     @cached_property
     def wcs(self) -> Any | None:
@@ -138,7 +139,29 @@ class RadioImage:
         FitsUnreadable
             The file ends before these pixels.
         """
-        return self._read(self._plane, start, stop)
+        return self._read(self._plane, slice(start, stop), slice(0, self.nx))
+
+    def window(self, y: slice, x: slice) -> Pixels:
+        """A rectangle of the plane as :meth:`rows` gives it; no more of the file is read than its rows hold."""
+        return self._read(self._plane, y, x)
+
+    def block(self, y: slice, x: slice) -> Any:
+        """A rectangle of every plane, with all axes of the file (in numpy's order) and its own type of number.
+
+        Raises
+        ------
+        FitsUnreadable
+            The file ends before these pixels.
+        """
+        index = [slice(0, length) for length in self.lengths]
+        index[self.lon], index[self.lat] = x, y
+        return self._section(index)
+
+    def table(self, name: str) -> Any | None:
+        """A table HDU of that name in the same file, ``None`` without one."""
+        from astropy.io import fits
+
+        return next((hdu for hdu in self._hdus if hdu.name == name and isinstance(hdu, fits.BinTableHDU)), None)
 
     def bands(self) -> Iterator[Pixels]:
         """The plane from bottom to top in bands of whole rows, each of at most some four million pixels."""
@@ -147,14 +170,14 @@ class RadioImage:
     @cached_property
     def _plane(self) -> dict[int, int]:
         """Index on every axis that is not celestial."""
-        other = [axis for axis in range(len(self._lengths)) if axis not in (self._lon, self._lat)]
+        other = [axis for axis in range(len(self.lengths)) if axis not in (self.lon, self.lat)]
         plane = {axis: self._stokes_i(axis) for axis in other}
-        channels = [axis for axis in other if self._kind(axis) != "STOKES" and self._lengths[axis] > 1]
+        channels = [axis for axis in other if self._kind(axis) != "STOKES" and self.lengths[axis] > 1]
         if not channels:
             return plane
         import numpy as np
 
-        for channel in range(self._lengths[channels[0]]):
+        for channel in range(self.lengths[channels[0]]):
             candidate = {**plane, channels[0]: channel}
             if any(np.isfinite(band).any() for band in self._bands_of(candidate)):
                 return candidate
@@ -163,23 +186,29 @@ class RadioImage:
     def _bands_of(self, plane: dict[int, int]) -> Iterator[Pixels]:
         step = max(1, BAND_PIXELS // self.nx)
         for start in range(0, self.ny, step):
-            yield self._read(plane, start, min(start + step, self.ny))
+            yield self._read(plane, slice(start, min(start + step, self.ny)), slice(0, self.nx))
 
-    def _read(self, plane: dict[int, int], start: int, stop: int) -> Pixels:
+    def _read(self, plane: dict[int, int], y: slice, x: slice) -> Pixels:
         import numpy as np
 
-        index: list[int | slice] = [plane.get(axis, 0) for axis in range(len(self._lengths))]
-        index[self._lon], index[self._lat] = slice(0, self.nx), slice(start, stop)
-        try:
-            # A section keeps some axes of length one and drops others, so its shape is given here.
-            shape = (self.nx, stop - start) if self._lat < self._lon else (stop - start, self.nx)
-            block = np.asarray(self._hdu.section[tuple(reversed(index))]).reshape(shape)
-        except _BROKEN as error:
-            raise FitsUnreadable("The file is truncated or damaged: its pixels cannot be read") from error
-        if self._lat < self._lon:
-            block = block.T
+        index = [slice(at, at + 1) for at in (plane.get(axis, 0) for axis in range(len(self.lengths)))]
+        index[self.lon], index[self.lat] = x, y
+        width, height = x.stop - x.start, y.stop - y.start
+        block = self._section(index)
+        block = block.reshape(width, height).T if self.lat < self.lon else block.reshape(height, width)
         pixels: Pixels = block.astype(np.result_type(block.dtype.newbyteorder("="), np.float32), copy=False)
         return pixels
+
+    def _section(self, index: list[slice]) -> Any:
+        """The pixels of a box, in numpy's order of axes; only what lies in it is read."""
+        import numpy as np
+
+        # astropy keeps some axes of length one and drops others, so the shape is given here.
+        shape = [part.stop - part.start for part in reversed(index)]
+        try:
+            return np.asarray(self._hdu.section[tuple(reversed(index))]).reshape(shape)
+        except _BROKEN as error:
+            raise FitsUnreadable("The file is truncated or damaged: its pixels cannot be read") from error
 
     def _celestial_axes(self, naxis: int) -> tuple[int, int]:
         found = {
@@ -198,7 +227,7 @@ class RadioImage:
         if first is None or not step:
             return 0
         index = round((1.0 - first) / step + (self.number(f"CRPIX{axis + 1}") or 1.0)) - 1
-        return index if 0 <= index < self._lengths[axis] else 0
+        return index if 0 <= index < self.lengths[axis] else 0
 
     @cached_property
     def _full_wcs(self) -> Any | None:
@@ -217,7 +246,7 @@ class RadioImage:
         axis = -1 if wcs is None else wcs.wcs.spec
         if wcs is None or axis < 0 or not self._kind(axis).startswith("FREQ"):
             return None
-        count = self._lengths[axis] if axis < len(self._lengths) else 1
+        count = self.lengths[axis] if axis < len(self.lengths) else 1
         try:
             spectral = wcs.sub([axis + 1])
             centre_hz, next_hz = spectral.wcs_pix2world([[(count - 1) / 2], [(count + 1) / 2]], 0).ravel().tolist()
@@ -238,6 +267,19 @@ def open_image(path: Path) -> Iterator[RadioImage]:
     FitsUnreadable
         The file is not FITS, is broken, or holds no image of two or more dimensions.
     """
+    with open_hdus(path) as hdus:
+        try:
+            image = next((RadioImage(hdus, hdu) for hdu in hdus if _holds_image(hdu)), None)
+        except _BROKEN as error:
+            raise FitsUnreadable("The file is not FITS, or its header is broken") from error
+        if image is None:
+            raise FitsUnreadable("The file holds no image of two or more dimensions")
+        yield image
+
+
+@contextmanager
+def open_hdus(path: Path) -> Iterator[Any]:
+    """Open a FITS file of any kind for reading (an astropy HDUList); raises as :func:`open_image`."""
     from astropy.io import fits
 
     try:
@@ -247,16 +289,19 @@ def open_image(path: Path) -> Iterator[RadioImage]:
     except _BROKEN as error:
         raise FitsUnreadable("The file is not FITS, or its header is broken") from error
     with hdus:
-        try:
-            image = next(
-                (RadioImage(hdus, hdu) for hdu in hdus if hdu.is_image and len(hdu.shape) >= 2 and 0 not in hdu.shape),
-                None,
-            )
-        except _BROKEN as error:
-            raise FitsUnreadable("The file is not FITS, or its header is broken") from error
-        if image is None:
-            raise FitsUnreadable("The file holds no image of two or more dimensions")
-        yield image
+        yield hdus
+
+
+def walk(hdus: Any) -> Iterator[Any]:
+    """The HDUs of an open file, each read when it is reached; raises FitsUnreadable at one that is broken."""
+    try:
+        yield from hdus
+    except _BROKEN as error:
+        raise FitsUnreadable("The file is truncated or damaged: a header cannot be read") from error
+
+
+def _holds_image(hdu: Any) -> bool:
+    return bool(hdu.is_image) and len(hdu.shape) >= 2 and 0 not in hdu.shape
 
 
 def _is_celestial(ctype: str, kind: str) -> bool:

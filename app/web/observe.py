@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import sys
 import time
@@ -17,9 +18,12 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from app.config import Settings
 from app.db import deadline
 from app.db.pipeline import PipelineDatabase
+from app.web.access import CLIENT
 from app.web.caching import HIT, ROUTE, Environ, StartResponse, WsgiApp
+from app.web.later import Later
+from app.web.metrics import PATH as METRICS_PATH
 from app.web.metrics import RequestCounter
-from app.web.request_log import RequestLog
+from app.web.request_log import Note, RequestLog
 
 REQUEST_ID = "contimg.request_id"
 UNMATCHED = "unmatched"
@@ -51,10 +55,13 @@ class Observed:
         self._settings = settings
         self._database = database
         self._log = RequestLog(settings)
+        self._notes = Later(self._write_down)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass on, and take note of the answer."""
         started = time.perf_counter()
+        if environ.get("PATH_INFO") == METRICS_PATH:
+            self.flush()
         request_id = _identify(environ)
         deadline.start(self._settings.request_timeout_s)
         self._database.forget_spent()
@@ -74,34 +81,41 @@ class Observed:
             return body
         return _Noted(body, lambda: self._note(environ, answer, started))
 
+    def flush(self) -> None:
+        """Write down what was noted so far, rather than in a moment."""
+        self._notes.flush()
+
     def _timing(self, started: float) -> str:
         spent = self._database.spent()
         total_ms = (time.perf_counter() - started) * 1000
         return f'app;dur={total_ms:.2f}, sql;dur={spent.seconds * 1000:.2f};desc="{spent.statements} statements"'
 
     def _note(self, environ: Environ, answer: dict[str, Any], started: float) -> None:
-        duration_s = time.perf_counter() - started
-        route = environ.get(ROUTE, UNMATCHED)
-        if self._requests is not None:
-            received = environ.get("CONTENT_LENGTH") or "0"
-            method, status = environ["REQUEST_METHOD"], answer.get("status", 500)
-            self._requests.note(method, status, route, duration_s, received, answer.get("bytes"))
-        if not self._log.wanted:
-            return
-        self._log.write(
-            environ[REQUEST_ID],
-            {
-                "method": environ["REQUEST_METHOD"],
-                "path": environ.get("PATH_INFO"),
-                "query": environ.get("QUERY_STRING"),
-                "client_ip": environ.get("contimg.client"),
-                "status_code": answer.get("status"),
-                "duration_ms": round(duration_s * 1000, 3),
-                "bytes": answer.get("bytes"),
-                "route": route,
-                "cache": "hit" if HIT in environ else "miss",
-            },
+        self._notes.add(
+            Note(
+                time.time(),
+                environ[REQUEST_ID],
+                environ["REQUEST_METHOD"],
+                environ.get("PATH_INFO", ""),
+                environ.get("QUERY_STRING", ""),
+                environ.get(CLIENT, ""),
+                answer.get("status", 500),
+                time.perf_counter() - started,
+                answer.get("bytes"),
+                environ.get("CONTENT_LENGTH") or "0",
+                environ.get(ROUTE, UNMATCHED),
+                "hit" if HIT in environ else "miss",
+            )
         )
+
+    def _write_down(self, notes: list[Note]) -> None:
+        if self._requests is not None:
+            for note in notes:
+                self._requests.note(
+                    note.method, note.status_code, note.route, note.duration_s, note.received, note.bytes
+                )
+        if self._log.wanted:
+            self._log.write(notes)
 
 
 class _Noted:
@@ -161,9 +175,14 @@ def make_formatter(settings: Settings) -> logging.Formatter:
     return OrjsonFormatter(names, rename_fields={"levelname": "level", "name": "logger"}, timestamp=True)
 
 
+def _new_id() -> str:
+    # Unique is enough. uuid4() asks the system for secrets, and lets another thread have the interpreter meanwhile.
+    return uuid.UUID(int=random.getrandbits(128), version=4).hex
+
+
 def _identify(environ: Environ) -> str:
     offered = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_CORRELATION_ID") or ""
-    request_id: str = offered if _acceptable_id(offered) else uuid.uuid4().hex
+    request_id: str = offered if _acceptable_id(offered) else _new_id()
     environ[REQUEST_ID] = request_id
     _request_id.set(request_id)
     return request_id

@@ -2,16 +2,15 @@
 
 It has the form of every other record of this service (:func:`app.web.observe.make_formatter`) but does not pass
 through :mod:`logging`, whose record, formatter and handler cost as much as a whole request that is served from the
-cache: measured at 20 µs a line against 4 µs here. As plain text (``DSA110_LOG_JSON=false``), which is read by people
-at their desks, it is an ordinary record.
+cache: measured at 20 µs a line against 4 µs here.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,7 +18,22 @@ from app.config import Settings
 
 LOGGER = "app.requests"
 
-log = logging.getLogger(LOGGER)
+
+class Note(NamedTuple):
+    """What there is to tell of a request; ``at`` is the end of it [Unix s]."""
+
+    at: float
+    request_id: str
+    method: str
+    path: str
+    query: str
+    client_ip: str
+    status_code: int
+    duration_s: float
+    bytes: int | None
+    received: str
+    route: str
+    cache: str
 
 
 class RequestLog:
@@ -33,22 +47,41 @@ class RequestLog:
 
     def __init__(self, settings: Settings) -> None:
         self.wanted = settings.log_requests and settings.log_level in {"DEBUG", "INFO"}
-        self._json = settings.log_json
+        self._line = _json if settings.log_json else _text
         self._with_id = settings.log_request_id
 
-    def write(self, request_id: str, facts: dict[str, Any]) -> None:
-        """Write one line; ``facts`` are what there is to tell of a request, by name."""
-        if not self._json:
-            log.info("request %s", " ".join(f"{name}={value}" for name, value in facts.items()))
-            return
-        record = {
-            "timestamp": datetime.now(UTC),
-            "level": "INFO",
-            "logger": LOGGER,
-            "message": "request",
-            **({"request_id": request_id} if self._with_id else {}),
-            **facts,
-        }
-        # In one piece, so that lines of several threads and processes do not mix. Paths are latin-1 text of bytes that
-        # need not be UTF-8, but every character of it is one.
-        sys.stderr.write(orjson.dumps(record, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE).decode())
+    def write(self, notes: Iterable[Note]) -> None:
+        """Write a line for each."""
+        sys.stderr.write("".join([self._line(note, self._with_id) for note in notes]))
+
+
+def _facts(note: Note) -> dict[str, Any]:
+    return {
+        "method": note.method,
+        "path": note.path,
+        "query": note.query,
+        "client_ip": note.client_ip,
+        "status_code": note.status_code,
+        "duration_ms": round(note.duration_s * 1000, 3),
+        "bytes": note.bytes,
+        "route": note.route,
+        "cache": note.cache,
+    }
+
+
+def _json(note: Note, with_id: bool) -> str:
+    record = {
+        "timestamp": datetime.fromtimestamp(note.at, UTC),
+        "level": "INFO",
+        "logger": LOGGER,
+        "message": "request",
+        **({"request_id": note.request_id} if with_id else {}),
+        **_facts(note),
+    }
+    return orjson.dumps(record, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def _text(note: Note, with_id: bool) -> str:
+    at = datetime.fromtimestamp(note.at, UTC)
+    words = [f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03d}", "INFO", LOGGER, note.request_id if with_id else ""]
+    return " ".join(filter(None, words)) + " request " + " ".join(f"{k}={v}" for k, v in _facts(note).items()) + "\n"

@@ -31,6 +31,7 @@ def lines(pipeline: Pipeline, environ: dict[str, str], capsys: pytest.CaptureFix
         client = made[-1].test_client()
         for _ in range(times):
             client.open(path, method=method, headers=headers)
+        made[-1].wsgi_app.flush()
         return capsys.readouterr().err.splitlines()
 
     yield ask

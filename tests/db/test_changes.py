@@ -75,3 +75,15 @@ def test_locked_file_counts_as_changed_without_waiting(tmp_path: Path) -> None:
         assert watcher.generation() > before
         pipeline.connection.rollback()
         watcher.close()
+
+
+@pytest.mark.parametrize("journal_mode", ["WAL", "DELETE"])
+def test_commit_made_while_nobody_watched_is_a_change(tmp_path: Path, journal_mode: str) -> None:
+    with Pipeline(tmp_path, "production") as pipeline:
+        pipeline.connection.execute(f"PRAGMA journal_mode = {journal_mode}")
+        watcher = ChangeWatcher(PipelineFiles(pipeline.products_path, None))
+        before = watcher.generation()
+        watcher.close()
+        pipeline.make_image()
+        assert watcher.generation() > before
+        watcher.close()

@@ -38,6 +38,7 @@ class Site:
             "DSA110_CANCEL_GRACE": "0.3",
             "DSA110_THREADS": "6",
             "DSA110_WORKERS": "1",
+            "DSA110_LOG_REQUESTS": "false",
         }
         self._start_server = start_server
         self.server = self.start_server()
@@ -153,17 +154,18 @@ def test_cancelled_run_ends_at_once_for_everybody(site: Site) -> None:
 
 
 def test_killed_worker_and_restarted_server_lose_nothing(site: Site) -> None:
-    site.script.write_text(f"touch {site.directory}/begun; test $CONTIMG_ATTEMPT = 2 || sleep 60; echo again")
+    begun = site.directory / "begun"
+    site.script.write_text(f"if [ -e {begun} ]; then echo again; else touch {begun}; sleep 60; fi")
     worker = site.start_worker()
     made, waiting = site.rerun(), site.rerun()
-    site.until((site.directory / "begun").exists)
+    site.until(begun.exists)
     worker.kill()
     site.server.stop()
     site.start_server()
     assert site.get(f"/queue/jobs/{waiting['job_id']}")["status"] == "queued"
     site.start_worker()
     assert site.ended(made["job_id"])["result"]["output"] == "again\n"
-    site.post(f"/queue/jobs/{waiting['job_id']}/cancel")
+    assert site.ended(waiting["job_id"])["meta"]["attempt"] == 1
 
 
 def test_log_is_followed_across_rotation_and_connections(site: Site) -> None:

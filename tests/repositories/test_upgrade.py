@@ -233,9 +233,10 @@ REBUILD = (
         (["DROP INDEX contimg_api_images_path"], {"indexes"}),
         (["CREATE UNIQUE INDEX later ON images (path, id)"], {"counts", "indexes", "sources"}),
         (["ALTER TABLE images RENAME COLUMN created_at TO made_at"], {"counts", "indexes", "sources"}),
+        (["ALTER TABLE photometry RENAME COLUMN ra_deg TO right_ascension"], {"sources"}),
         (REBUILD, {"photometry_by_day", "photometry_by_image", "photometry_by_source", "sources"}),
     ],
-    ids=["source-trigger", "note-trigger", "index", "unique-key", "column-renamed", "table-rebuilt"],
+    ids=["source-trigger", "note-trigger", "index", "unique-key", "image-column", "photometry-column", "table-rebuilt"],
 )
 def test_summary_overtaken_by_the_pipeline_is_noticed(pipeline: Pipeline, changes: list[str], fallen: set[str]) -> None:
     fill(pipeline)
@@ -261,7 +262,7 @@ def test_stale_summary_is_not_read_and_is_mended_by_the_next_upgrade(any_pipelin
     upgrade(any_pipeline)
     assert upgrades(any_pipeline)[0].status().current
     assert kept_sources(writer) == true_sources(writer)
-    assert standing_parts(writer, "main") >= {"counts", "sources"}
+    assert standing_parts(writer, "main", ["counts", "sources"]) == {"counts", "sources"}
 
 
 def test_column_added_later_is_noticed_and_taken_in(tmp_path: Path) -> None:

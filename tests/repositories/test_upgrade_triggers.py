@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing, suppress
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.db.upgrade import PipelineUpgrade
 from tests.support.pipeline import GENERATIONS, Pipeline
-from tests.support.pipeline_schema import registry_script
+from tests.support.pipeline_schema import columns_of, registry_script
 from tests.support.summaries import kept_counts, kept_sources, true_counts, true_sources
 
 # Small pools, so that rows meet: the same paths, the same numbers, the same times.
@@ -100,13 +101,24 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             pipeline.connection.executescript(registry_script(generation))
             for number, (ms, image) in enumerate(zip(MS, PATHS, strict=True), start=1):
                 pipeline.make_ms(ms)
-                pipeline.make_image(path=image, ms_path=ms, id=number)
-                pipeline.make_photometry(image_path=image, source_id=SOURCES[number % 2])
-            pipeline.make_photometry(image_path=PATHS[0], source_id="S1")
+                pipeline.make_image(path=image, ms_path=ms, id=number, created_at=float(number))
+                pipeline.make_photometry(image_path=image, source_id="S1", mjd=float(number), ra_deg=float(number))
+            pipeline.make_photometry(image_path=PATHS[0], source_id="S2", mjd=1.0)
             PipelineUpgrade(pipeline.products_path, "products").upgrade()
             pipeline.connection.execute("PRAGMA journal_mode = DELETE")
             made[generation] = pipeline.products_path
     return made
+
+
+def open_copy(path: Path, directory: Path, foreign_keys: bool, recursive_triggers: bool) -> sqlite3.Connection:
+    """The pipeline's connection to a fresh copy of a file, set up in one of the ways a pipeline may."""
+    shutil.copyfile(path, directory / "copy.sqlite3")
+    connection = sqlite3.connect(directory / "copy.sqlite3", isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
+    connection.execute(f"PRAGMA recursive_triggers = {recursive_triggers:d}")
+    return connection
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
@@ -121,13 +133,89 @@ def test_summaries_equal_the_tables_after_any_statements(
     upgraded: dict[str, Path], tmp_path: Path, generation: str, steps: list[list[Statement]], kept: list[bool],
     foreign_keys: bool, recursive_triggers: bool,
 ) -> None:  # fmt: skip
-    path = tmp_path / "copy.sqlite3"
-    shutil.copyfile(upgraded[generation], path)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
-        connection.execute(f"PRAGMA recursive_triggers = {recursive_triggers:d}")
+    with closing(open_copy(upgraded[generation], tmp_path, foreign_keys, recursive_triggers)) as connection:
         enact(connection, steps, kept[: len(steps)])
         assert kept_counts(connection) == true_counts(connection)
+        assert kept_sources(connection) == true_sources(connection)
+
+
+MEASURE = "INSERT INTO photometry (id, source_id, image_path, ra_deg, dec_deg, peak_jyb, {when}) VALUES "
+IMAGE = "INTO images (id, path, ms_path, created_at, type) VALUES "
+SCENARIOS = {
+    "the newest image loses its measurements": ["DELETE FROM photometry WHERE image_path = '/i/c'"],
+    "an image between loses its measurements": ["DELETE FROM photometry WHERE image_path = '/i/b'"],
+    "the only image of a source loses its measurements": ["DELETE FROM photometry WHERE source_id = 'S2'"],
+    "a source is left with an image that nobody registered": [
+        "PRAGMA foreign_keys = OFF",
+        MEASURE + "(50, 'S2', '/nowhere', 9, 9, 1, 0.5)",
+        "DELETE FROM photometry WHERE id = 4",
+    ],
+    "a source is measured twice in an image and once is withdrawn": [
+        MEASURE + "(50, 'S1', '/i/c', 9, 9, 1, 3.0)",
+        "DELETE FROM photometry WHERE id = 3",
+    ],
+    "the newest image is deleted": ["DELETE FROM images WHERE id = 3"],
+    "every image is deleted": ["DELETE FROM images"],
+    "a measurement set is deleted": ["DELETE FROM ms_index WHERE path = '/m/3.ms'"],
+    "a measurement set is replaced": ["INSERT OR REPLACE INTO ms_index (path, stage) VALUES ('/m/3.ms', 'cataloged')"],
+    "an image is replaced under its number": [f"INSERT OR REPLACE {IMAGE} (3, '/i/d', '/m/3.ms', 9.0, 'pbcor')"],
+    "an image is replaced under its path": [f"INSERT OR REPLACE {IMAGE} (9, '/i/c', '/m/3.ms', 0.5, 'pbcor')"],
+    "an image takes the number of another": ["UPDATE OR REPLACE images SET id = 1 WHERE id = 3"],
+    "an image is registered after its measurements": [
+        "PRAGMA foreign_keys = OFF",
+        MEASURE + "(50, 'S1', '/i/z', 9, 9, 1, 0.5)",
+        f"INSERT {IMAGE} (9, '/i/z', '/m/3.ms', 9.0, 'image')",
+    ],
+    "a measurement of the same date comes with a lower number": [MEASURE + "(-7, 'S1', '/i/c', 9, 9, 1, 3.0)"],
+    "a measurement of the same date comes with a higher number": [MEASURE + "(70, 'S1', '/i/c', 9, 9, 1, 3.0)"],
+    "the newest measurement is withdrawn while an ignored image left its note": [
+        f"INSERT OR IGNORE {IMAGE} (1, '/i/y', '/m/3.ms', 9.0, 'image')",
+        "DELETE FROM photometry WHERE id = 3",
+    ],
+    "a measurement takes the number of another": ["UPDATE OR REPLACE photometry SET id = 3 WHERE id = 4"],
+    "a measurement is replaced": [MEASURE.replace("INSERT", "INSERT OR REPLACE") + "(3, 'S1', '/i/b', 9, 9, 1, 2.5)"],
+    "a measurement is replaced by one of another source": [
+        MEASURE.replace("INSERT", "INSERT OR REPLACE") + "(3, 'S2', '/i/b', 9, 9, 1, 2.5)"
+    ],
+    "a measurement moves to another source": ["UPDATE photometry SET source_id = 'S2' WHERE id = 3"],
+    "the newest measurement becomes the oldest": ["UPDATE photometry SET mjd = 0 WHERE id = 3"],
+    "an ignored image and then one of the same number": [
+        f"INSERT OR IGNORE {IMAGE} (3, '/i/y', '/m/3.ms', 9.0, 'image')",
+        "DELETE FROM images WHERE id = 3",
+        f"INSERT {IMAGE} (3, '/i/y', '/m/3.ms', 9.0, 'pbcor')",
+    ],
+}
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("statements", SCENARIOS.values(), ids=[name.replace(" ", "-") for name in SCENARIOS])
+@pytest.mark.parametrize("recursive_triggers", [False, True], ids=["", "recursive"])
+@pytest.mark.parametrize("foreign_keys", [False, True], ids=["", "foreign-keys"])
+def test_summaries_stay_exact_when(
+    upgraded: dict[str, Path], tmp_path: Path, generation: str, statements: list[str], foreign_keys: bool,
+    recursive_triggers: bool,
+) -> None:  # fmt: skip
+    with closing(open_copy(upgraded[generation], tmp_path, foreign_keys, recursive_triggers)) as connection:
+        when = "mjd" if "measured_at" not in columns_of(connection, "photometry") else "measured_at, mjd"
+        for statement in statements:
+            sql = statement.replace("{when}", when)
+            connection.execute(sql if when == "mjd" else re.sub(r"(?<=9, 9, 1, )", "0.0, ", sql))
+        assert kept_counts(connection) == true_counts(connection)
+        assert kept_sources(connection) == true_sources(connection)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_measuring_the_newest_image_again_settles_the_doubt(
+    upgraded: dict[str, Path], tmp_path: Path, generation: str
+) -> None:
+    doubtful = "SELECT source_id, doubtful FROM contimg_api_source ORDER BY source_id"
+    with closing(open_copy(upgraded[generation], tmp_path, False, False)) as connection:
+        row = dict.fromkeys(columns_of(connection, "photometry"))
+        (ids,) = zip(*connection.execute("SELECT id FROM photometry WHERE image_path = '/i/c'"), strict=True)
+        assert len(ids) == 1
+        values = connection.execute(f"SELECT {', '.join(row)} FROM photometry WHERE id = ?", ids).fetchone()
+        connection.execute("DELETE FROM photometry WHERE id = ?", ids)
+        assert connection.execute(doubtful).fetchall() == [("S1", 1), ("S2", 0)]
+        connection.execute(f"INSERT INTO photometry ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", values)
+        assert connection.execute(doubtful).fetchall() == [("S1", 0), ("S2", 0)]
         assert kept_sources(connection) == true_sources(connection)

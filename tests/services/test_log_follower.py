@@ -82,6 +82,24 @@ def test_rotation_while_reading_loses_and_repeats_nothing(path: Path, follow: Fo
     assert texts(follower) == ["four"]
 
 
+def test_what_is_written_between_the_last_look_and_the_renaming_is_read(
+    path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(path, "one\n")
+    follower = follow()
+    moved = LogFollower._moved
+
+    def late(self: LogFollower) -> bool:
+        monkeypatch.undo()
+        append(path, "two\n")
+        path.rename(path.with_suffix(".log.1"))
+        append(path, "three\n")
+        return moved(self)
+
+    monkeypatch.setattr(LogFollower, "_moved", late)
+    assert texts(follower) == ["one", "two", "three"]
+
+
 def test_reading_goes_on_across_two_rotations(path: Path, follow: Follow) -> None:
     append(path, "one\ntwo\n")
     place = next(iter(follow().lines())).behind

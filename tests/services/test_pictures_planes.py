@@ -56,10 +56,7 @@ def test_blocks_hold_the_mean_of_their_finite_pixels(tmp_path: Path, longest_px:
     for (y, x), value in np.ndenumerate(coarse):
         block = plane[y * factor : (y + 1) * factor, x * factor : (x + 1) * factor]
         finite = block[np.isfinite(block)]
-        if factor > 1:
-            np.testing.assert_allclose(value, finite.mean() if finite.size else np.nan, rtol=1e-5)
-        else:
-            np.testing.assert_array_equal(value, block[0, 0])
+        np.testing.assert_allclose(value, finite.mean() if finite.size else np.nan, rtol=1e-5, atol=1e-9)
 
 
 def test_bands_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,8 +129,7 @@ def test_turning_works_at_the_poles_and_at_right_ascension_0(tmp_path: Path, ra_
 
 
 def test_image_without_coordinates_stays_as_it_is(tmp_path: Path) -> None:
-    header = {f"{name}{axis}": None for name in ("CTYPE", "CRVAL", "CRPIX", "CDELT", "CUNIT") for axis in (1, 2)}
-    plane = read(write_image(tmp_path / "a.fits", header=header))
+    plane = read(write_image(tmp_path / "a.fits", header={"CTYPE1": "X", "CTYPE2": "Y"}))
     assert plane.wcs is None
     assert plane.cell_arcsec is None
     assert north_up(plane) is plane

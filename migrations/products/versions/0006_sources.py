@@ -59,16 +59,17 @@ NEWEST = """
             WHERE p.source_id = contimg_api_source.source_id ORDER BY date DESC, p.id DESC LIMIT 1"""
 
 # The same where there is an index on (source_id, mjd): the newest of those with an MJD, and all of the few without.
+# Columns of a subquery have names of ours: SQLite cannot follow others through a RENAME COLUMN and would refuse it.
 NEWEST_BY_MJD = """
-            SELECT n.ra_deg, n.dec_deg, n.date, n.id FROM (
-                SELECT t.ra_deg, t.dec_deg, t.date, t.id FROM (
-                    SELECT p.ra_deg, p.dec_deg, p.mjd AS date, p.id FROM photometry AS p
+            SELECT n.ra, n.dec, n.date, n.number FROM (
+                SELECT t.ra, t.dec, t.date, t.number FROM (
+                    SELECT p.ra_deg AS ra, p.dec_deg AS dec, p.mjd AS date, p.id AS number FROM photometry AS p
                     WHERE p.source_id = contimg_api_source.source_id AND p.mjd IS NOT NULL
                     ORDER BY p.mjd DESC, p.id DESC LIMIT 1) AS t
                 UNION ALL
                 SELECT p.ra_deg, p.dec_deg, {mjd}, p.id FROM photometry AS p
                 WHERE p.source_id = contimg_api_source.source_id AND p.mjd IS NULL) AS n
-            ORDER BY n.date DESC, n.id DESC LIMIT 1"""
+            ORDER BY n.date DESC, n.number DESC LIMIT 1"""
 
 FILL = """
         INSERT INTO contimg_api_source (source_id, n_points, num_images)
@@ -76,26 +77,28 @@ FILL = """
 
 # -- photometry
 
+# One statement, because it runs for every measurement. A source that is not there yet is worked out by REPLACED; should
+# that have fired before, the row holds this measurement already, as the newest.
 MEASURED = """
     CREATE TRIGGER contimg_api_photometry_source_insert AFTER INSERT ON photometry
     WHEN NEW.source_id IS NOT NULL AND NOT {notes}
     BEGIN
-        INSERT INTO contimg_api_source (source_id, n_points, num_images) SELECT NEW.source_id, 0, 0
-        WHERE NOT EXISTS (SELECT 1 FROM contimg_api_source WHERE source_id = NEW.source_id);
         UPDATE contimg_api_source SET n_points = n_points + 1,
             num_images = num_images + (EXISTS (SELECT 1 FROM images WHERE path = NEW.image_path) AND NOT EXISTS (
                 SELECT 1 FROM photometry
                 WHERE source_id = NEW.source_id AND image_path = NEW.image_path AND id <> NEW.id)),
+            (image_created_at, image_id, doubtful) = (
+                SELECT i.made_at, i.number, 0 FROM (
+                    SELECT created_at AS made_at, id AS number FROM images WHERE path = NEW.image_path
+                    ORDER BY created_at DESC, id DESC LIMIT 1) AS i
+                WHERE image_id IS NULL OR i.made_at > image_created_at
+                    OR i.made_at = image_created_at AND i.number >= image_id
+                UNION ALL SELECT image_created_at, image_id, doubtful LIMIT 1),
             (ra_deg, dec_deg, newest_mjd, newest_id) = (
                 SELECT ra_deg, dec_deg, newest_mjd, newest_id WHERE newest_mjd > {mjd}
                     OR newest_mjd IS {mjd} AND newest_id > NEW.id OR newest_mjd IS NOT NULL AND {mjd} IS NULL
                 UNION ALL SELECT NEW.ra_deg, NEW.dec_deg, {mjd}, NEW.id LIMIT 1)
-        WHERE source_id = NEW.source_id;
-        UPDATE contimg_api_source SET (image_created_at, image_id, doubtful) = (
-            SELECT created_at, id, 0 FROM images WHERE path = NEW.image_path ORDER BY created_at DESC, id DESC LIMIT 1)
-        WHERE source_id = NEW.source_id AND EXISTS (
-            SELECT 1 FROM images WHERE path = NEW.image_path AND (
-                image_id IS NULL OR created_at > image_created_at OR created_at = image_created_at AND id >= image_id));
+        WHERE source_id = NEW.source_id AND newest_id <> NEW.id;
     END
 """
 
@@ -110,7 +113,7 @@ REMOVED = """
         UPDATE contimg_api_source SET num_images = num_images - 1,
             doubtful = num_images > 1 AND (doubtful OR image_id IN (SELECT id FROM images WHERE path = OLD.image_path)),
             image_id = CASE WHEN num_images > 1 THEN image_id END
-        WHERE source_id = OLD.source_id AND NOT {image_notes}
+        WHERE source_id = OLD.source_id
             AND EXISTS (SELECT 1 FROM images WHERE path = OLD.image_path)
             AND NOT EXISTS (SELECT 1 FROM photometry WHERE source_id = OLD.source_id AND image_path = OLD.image_path);
         {work_out_images}
@@ -134,7 +137,8 @@ RELOCATED = """
 
 REPLACED = """
     CREATE TRIGGER contimg_api_photometry_source_replace AFTER INSERT ON photometry
-    WHEN {notes}
+    WHEN {notes} OR NEW.source_id IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM contimg_api_source WHERE source_id = NEW.source_id)
     BEGIN{work_out}
     END
 """
@@ -227,7 +231,6 @@ def _on_photometry() -> list[str]:
         MOVED.format(of=", ".join(touched), notes=notes, work_out=_work_out(f"{noted} UNION SELECT OLD.source_id")),
         RELOCATED.format(of=", ".join(placed), work_out_position=_work_out_position("source_id = NEW.source_id")),
         REMOVED.format(
-            image_notes=replaced.notes("images"),
             work_out_images=WORK_OUT_IMAGES.format(which=f"source_id IN ({replacing})").strip(),
             work_out_position=_work_out_position("source_id = OLD.source_id AND newest_id = OLD.id").strip(),
         ),

@@ -14,7 +14,7 @@ SNAPSHOT = Path(__file__).with_name("openapi.json")
 
 def document() -> dict[str, Any]:
     """The document of an application with default settings."""
-    app = create_app(Settings.from_environment({"DSA110_ENV": "testing"}))
+    app = create_app(Settings.from_environment({"DSA110_ENV": "testing", "DSA110_LOG_REQUESTS": "false"}))
     described: dict[str, Any] = app.test_client().get("/api/openapi.json").get_json()
     return described
 

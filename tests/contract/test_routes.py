@@ -21,7 +21,7 @@ from tests.contract.snapshot import SNAPSHOT, document
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
-    return create_app(Settings.from_environment({"DSA110_ENV": "testing"}))
+    return create_app(Settings.from_environment({"DSA110_ENV": "testing", "DSA110_LOG_REQUESTS": "false"}))
 
 
 def resource_rules(app: Flask) -> list[Rule]:

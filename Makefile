@@ -45,6 +45,10 @@ lint: $(VENV)/installed-test ## Check style, types and the import rules
 bench: $(VENV)/installed-test ## Measure against a bare WSGI callable and a bare Flask route
 	@$(BIN)/python -m tests.benchmarks
 
+soak: $(VENV)/installed-test ## The longer runs: 500 jobs on each store, the full benchmark (about an hour)
+	@CONTIMG_TEST_JOBS=500 $(BIN)/python -m pytest tests/queue tests/live
+	@$(BIN)/python -m tests.benchmarks --full
+
 openapi: $(VENV)/installed-test ## Write the OpenAPI document's snapshot anew
 	@$(BIN)/python -m tests.contract.snapshot
 

@@ -11,10 +11,17 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import Settings
+from app.db import deadline
 from app.db.pipeline import PipelineDatabase, PipelineFiles
 from tests.support.pipeline import GENERATIONS, Pipeline
 
 WRITE_KEY = "dsa110_test_key_with_write_access"
+
+
+@pytest.fixture(autouse=True)
+def no_deadline() -> None:
+    """Requests made by the test before this one have left their deadline on the thread."""
+    deadline.start(None)
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.domain.errors import FileNotAccessible, FitsUnreadable
 from app.services.beams import DEG_TO_ARCSEC, Beam, beam_of, number
+from app.services.gzipped import LazyGzip, is_gzipped
 
 if TYPE_CHECKING:
     import numpy
@@ -282,13 +283,14 @@ def open_hdus(path: Path) -> Iterator[Any]:
     """Open a FITS file of any kind for reading (an astropy HDUList); raises as :func:`open_image`."""
     from astropy.io import fits
 
-    try:
-        hdus = fits.open(path, mode="readonly", memmap=False)
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise FileNotAccessible(path.name) from error
-    except _BROKEN as error:
-        raise FitsUnreadable("The file is not FITS, or its header is broken") from error
-    with hdus:
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(LazyGzip(path)) if is_gzipped(path) else path
+            hdus = opened.enter_context(fits.open(file, mode="readonly", memmap=False))
+        except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            raise FileNotAccessible(path.name) from error
+        except _BROKEN as error:
+            raise FitsUnreadable("The file is not FITS, or its header is broken") from error
         yield hdus
 
 

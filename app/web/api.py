@@ -63,6 +63,11 @@ class Blueprint(flask_smorest.Blueprint):
         super().__init__(*args, **kwargs)
         self._prepare_doc_cbks.append(self._prepare_common_doc)
 
+    def arguments(self, schema: Any, **kwargs: Any) -> Callable[[F], F]:
+        """Read arguments by a schema, made once: webargs would make one of a class for every request."""
+        decorator: Callable[[F], F] = super().arguments(schema() if isinstance(schema, type) else schema, **kwargs)
+        return decorator
+
     def require(self, scope: str) -> Callable[[F], F]:
         """Declare who may call: ``PUBLIC`` or a scope."""
 

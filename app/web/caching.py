@@ -191,7 +191,8 @@ class ResponseCache:
         if CACHEABLE not in environ or not status.startswith("200") or "set-cookie" in names:
             return _Passing(status, headers, body)
         try:
-            data = _timeless(b"".join(body), headers)
+            # A copy: what orjson returns keeps the buffer of several kilobytes that it was written in.
+            data = bytes(memoryview(_timeless(b"".join(body), headers)))
         finally:
             _close(body)
         etag = f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'

@@ -15,7 +15,7 @@ from typing import NamedTuple
 Headers = list[tuple[str, str]]
 
 # What an entry takes beside body, key and header values: tuples, list slots, the dictionary's share (measured).
-_OVERHEAD_BYTES = 2500
+_OVERHEAD_BYTES = 2000
 _BODY_HEADERS = frozenset({"content-length", "content-type", "content-encoding"})
 _PREFIX = "/api/v1/"
 
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     @classmethod
     def of(cls, status: str, headers: Headers, body: bytes, etag: str, route: str) -> Entry:
         """An entry; ``bare_headers`` are those of a 304, which describes no body (RFC 9110, section 15.4.5)."""
-        bare = [(name, value) for name, value in headers if name.lower() not in _BODY_HEADERS]
+        bare = [header for header in headers if header[0].lower() not in _BODY_HEADERS]
         return cls(status, headers, bare, body, etag, route)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,21 @@ def test_etag_is_the_same_with_and_without_the_cache(make_client: Make, pipeline
         wish = {"Accept-Encoding": encoding}
         etags = {client.get("/api/images", headers=wish).headers["ETag"] for client in clients}
         assert len(etags) == 1
+
+
+def test_answers_take_the_memory_that_is_counted(cached: FlaskClient, pipeline: Pipeline) -> None:
+    pipeline.make_many_images(600)
+    for number in range(1, 101):
+        cached.get(f"/api/images/{number}")
+    before = report(cached)["memory_used_bytes"]
+    gc.collect()
+    tracemalloc.start()
+    for number in range(101, 601):
+        cached.get(f"/api/images/{number}")
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 1.2 * (report(cached)["memory_used_bytes"] - before)
 
 
 def test_figures_of_size_stay_within_the_setting(make_client: Make, pipeline: Pipeline) -> None:

@@ -63,7 +63,7 @@ def _plan(options: argparse.Namespace, directory: Path) -> Plan:
     directory.mkdir(parents=True, exist_ok=True)
     plan = Plan(directory, workers=options.workers)
     if options.full:
-        plan = plan._replace(seconds=5.0, rounds=5, photometry_rows=10_000_000)
+        plan = plan._replace(seconds=3.0, rounds=11, photometry_rows=10_000_000)
     return plan._replace(seconds=options.seconds) if options.seconds else plan
 
 

@@ -1,4 +1,4 @@
-"""Surveys of stated sizes, as the pipeline would have written them."""
+"""Surveys of stated sizes, in the schema that the pipeline writes in production."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.pipeline import Pipeline
 # One measurement set for every image, so that lists and details join what they join in the field.
 INDEX_MEASUREMENT_SETS = """
     INSERT OR IGNORE INTO ms_index (path, stage, status, processed_at, pointing_ra_deg, pointing_dec_deg, cal_applied)
-    SELECT ms_path, 'imaged', 'done', created_at - 3600, center_ra_deg, center_dec_deg, 1 FROM images
+    SELECT ms_path, 'imaged', 'done', created_at - 3600, id * 137.508 % 360, id * 31.7 % 120 - 30, 1 FROM images
 """
 # A light curve of its own, long enough to be felt.
 LONG_CURVE = """
@@ -53,7 +53,7 @@ def build(directory: Path, *, images: int = 0, sources: int = 0, epochs: int = 0
     survey = Survey(directory / "products.sqlite3", directory / "cal_registry.sqlite3")
     if finished.exists():
         return survey
-    with Pipeline(directory, "orm") as pipeline:
+    with Pipeline(directory, "production") as pipeline:
         pipeline.make_many_images(images)
         pipeline.connection.execute(INDEX_MEASUREMENT_SETS)
         pipeline.make_caltable()

@@ -41,7 +41,7 @@ def _stale(plan: Plan, port: int, commits: Commits) -> tuple[int, int]:
     stale = 0
     answers = load(port, [COUNTED], connections=16, until=lambda: False, mark=lambda: commits.finished)
     for answer in islice(answers, plan.checked_answers):
-        number = int(orjson.loads(answer.body)["dynamic_range"]) if answer.status == 200 else -1
+        number = int(orjson.loads(answer.body)["noise_jy"]) if answer.status == 200 else -1
         seen.add(number)
         stale += number < answer.mark
     return stale, len(seen)

@@ -21,8 +21,8 @@ class Plan(NamedTuple):
     """
 
     directory: Path
-    seconds: float = 2.0
-    rounds: int = 3
+    seconds: float = 1.0
+    rounds: int = 7
     workers: int = 2
     connections: int = 100
     many_connections: int = 400

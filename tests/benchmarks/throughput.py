@@ -29,6 +29,7 @@ DISTINCT_PAGES = 2_400
 
 OURS = "service"
 Ports = Mapping[str, int]
+Loads = Mapping[str, Sequence[Load]]
 
 
 def figures(plan: Plan) -> Iterator[Figure]:
@@ -54,34 +55,34 @@ def figures(plan: Plan) -> Iterator[Figure]:
 
 
 def _hot(plan: Plan, ports: Ports) -> Iterator[Figure]:
-    names = [OURS, "bare WSGI, detail", "bare Flask, detail"]
+    names = {OURS: OURS, "bare WSGI": "bare WSGI, detail", "bare Flask": "bare Flask, detail"}
+    compared = {name: ports[key] for name, key in names.items()}
     for target in HOT:
         say(f"hot: {target}")
-        found = _in_turn(plan, {name: ports[name] for name in names}, [target], plan.connections)
+        found = _in_turn(plan, compared, [target], plan.connections)
         yield from _load(f"hot `{target}`", found[OURS], plan.connections)
-        yield at_least(f"hot `{target}` : bare WSGI", found[OURS].per_s / found[names[1]].per_s, "×", 0.75)
-        yield at_least(f"hot `{target}` : bare Flask", found[OURS].per_s / found[names[2]].per_s, "×", 1.2)
+        yield at_least(f"hot `{target}` : bare WSGI", _ratio(found, "bare WSGI"), "×", 0.75)
+        yield at_least(f"hot `{target}` : bare Flask", _ratio(found, "bare Flask"), "×", 1.2)
     say("hot, many connections")
-    found = _in_turn(plan, {name: ports[name] for name in names}, [HOT[1]], plan.many_connections)
+    found = _in_turn(plan, compared, [HOT[1]], plan.many_connections)
     yield from _load(f"hot `{HOT[1]}`", found[OURS], plan.many_connections)
-    for name in names[1:]:
-        ratio = found[OURS].per_s / found[name].per_s
-        yield Figure(f"hot `{HOT[1]}` : {name.split(',')[0]}, {plan.many_connections} connections", ratio, "×")
+    for kind in servers.BARE:
+        yield Figure(f"hot `{HOT[1]}` : {kind}, {plan.many_connections} connections", _ratio(found, kind), "×")
 
 
 def _cold(plan: Plan, ports: Ports, name: str, targets: Sequence[str], limit: float) -> Iterator[Figure]:
     say(f"cold: {name}")
     compared = {OURS: ports[OURS], "bare Flask": ports[f"bare Flask, {name}"]}
     what = {"detail": "cold `/images/{id}`", "page": "cold `/images`, 100 rows"}[name]
-    for connections in (plan.connections, plan.many_connections):
-        found = _in_turn(plan, compared, targets, connections)
-        yield from _load(what, found[OURS], connections)
-        if connections == plan.connections:
-            yield at_least(f"{what} : bare Flask", found[OURS].per_s / found["bare Flask"].per_s, "×", limit)
+    found = _in_turn(plan, compared, targets, plan.connections)
+    yield from _load(what, found[OURS], plan.connections)
+    yield at_least(f"{what} : bare Flask", _ratio(found, "bare Flask"), "×", limit)
+    found = _in_turn(plan, {OURS: ports[OURS]}, targets, plan.many_connections)
+    yield from _load(what, found[OURS], plan.many_connections)
 
 
-def _in_turn(plan: Plan, ports: Ports, targets: Sequence[str], connections: int) -> dict[str, Load]:
-    """Medians of measurements taken alternately, so that a disturbance of the machine meets all alike."""
+def _in_turn(plan: Plan, ports: Ports, targets: Sequence[str], connections: int) -> Loads:
+    """Measurements taken alternately."""
     found: dict[str, list[Load]] = {name: [] for name in ports}
     for _ in range(plan.rounds):
         for name, port in ports.items():
@@ -89,19 +90,18 @@ def _in_turn(plan: Plan, ports: Ports, targets: Sequence[str], connections: int)
     for name, loads in found.items():
         if failed := sum(load.failed for load in loads):
             raise RuntimeError(f"{failed} requests to {name} failed")
-    return {name: _median(loads) for name, loads in found.items()}
+    return found
 
 
-def _median(loads: Sequence[Load]) -> Load:
-    columns = zip(*loads, strict=True)
-    per_s, p50_ms, p99_ms, _ = map(median, columns)
-    return Load(per_s, p50_ms, p99_ms, 0)
+def _ratio(found: Loads, other: str) -> float:
+    """Median ratio of neighbouring measurements: a disturbance of the machine meets both, or is one of several."""
+    return median(ours.per_s / theirs.per_s for ours, theirs in zip(found[OURS], found[other], strict=True))
 
 
-def _load(what: str, load: Load, connections: int) -> Iterator[Figure]:
-    yield Figure(f"{what}, {connections} connections", load.per_s, "/s")
-    yield Figure(f"{what}, {connections} connections, median", load.p50_ms, "ms")
-    yield Figure(f"{what}, {connections} connections, 99 %", load.p99_ms, "ms")
+def _load(what: str, loads: Sequence[Load], connections: int) -> Iterator[Figure]:
+    yield Figure(f"{what}, {connections} connections", median(load.per_s for load in loads), "/s")
+    yield Figure(f"{what}, {connections} connections, median", median(load.p50_ms for load in loads), "ms")
+    yield Figure(f"{what}, {connections} connections, 99 %", median(load.p99_ms for load in loads), "ms")
 
 
 def _at_once(survey: Survey, port: int) -> Iterator[Figure]:

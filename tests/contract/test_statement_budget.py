@@ -20,6 +20,7 @@ from app import create_app
 from app.config import Settings
 from app.wiring import Services
 from tests.support.pipeline import Pipeline, ms_path, worked_example
+from tests.support.radio_images import write_image
 
 N_IMAGES = 1000
 RUN = "job-2025-10-31-134906"
@@ -34,6 +35,12 @@ BUDGETS: dict[str, tuple[str, int]] = {
     "/images/<image_id>/provenance": ("/images/7/provenance", 1),
     "/images/<image_id>/qa": ("/images/7/qa", 2),
     "/images/<image_id>/fits": ("/images/8/fits", 1),
+    "/images/<image_id>/header": ("/images/9/header", 1),
+    "/images/<image_id>/thumbnail": ("/images/9/thumbnail", 1),
+    "/images/<image_id>/preview.png": ("/images/9/preview.png?sources=true&size=320", 2),
+    "/images/<image_id>/cutout": ("/images/9/cutout?source=seen&format=png&sources=true&size=320", 3),
+    "/images/<image_id>/animation": ("/images/9/animation?size=128", 3),
+    "/images/<image_id>/sources": ("/images/9/sources", 2),
     "/ms": (f"/ms?limit={N_IMAGES}", 1),
     "/ms/<filepath:path>/metadata": (f"/ms/{MS}/metadata", 1),
     "/ms/<filepath:path>/calibrator-matches": (f"/ms/{MS}/calibrator-matches", 1),
@@ -111,6 +118,10 @@ def fill(pipeline: Pipeline, directory: Path) -> None:
     worked_example(pipeline)
     (directory / "b.fits").write_bytes(b"SIMPLE")
     pipeline.make_image(id=8, path=str(directory / "b.fits"))
+    for number in (9, 10):
+        path = write_image(directory / f"{number}.fits")
+        pipeline.make_image(id=number, path=str(path), ms_path="/stage/ms/2025-10-31T13:49:06.ms", type="readable")
+        pipeline.make_photometry(source_id="seen", image_path=str(path), ra_deg=180.0, dec_deg=37.2)
     pipeline.make_many_images(N_IMAGES)
     pipeline.make_many_photometry(100, 20)
     ms = "/stage/ms/2025-10-31T13:49:06.ms"

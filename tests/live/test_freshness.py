@@ -34,7 +34,7 @@ KEY = {"X-API-Key": "dsa110_live_test_key"}
 
 
 def number_of_image(image: dict[str, Any]) -> int:
-    return int(image.get("dynamic_range", 0))
+    return int(image.get("noise_jy", 0))
 
 
 def number_of_caltable(image: dict[str, Any]) -> int:

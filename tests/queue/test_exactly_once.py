@@ -21,7 +21,7 @@ from tests.support.worker import WorkerProcess
 
 WORKERS = 3
 # The whole number takes a minute on each store; a run of all tests makes do with some.
-JOBS = int(os.environ.get("CONTIMG_TEST_JOBS", "150"))
+JOBS = int(os.environ.get("CONTIMG_TEST_JOBS", "30"))
 LIMIT_S = 60 + JOBS * 0.5
 
 

@@ -122,7 +122,7 @@ def open_copy(path: Path, directory: Path, foreign_keys: bool, recursive_trigger
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.lists(statements(), min_size=1, max_size=8), min_size=1, max_size=3),
     kept=st.lists(st.booleans(), min_size=3, max_size=3),

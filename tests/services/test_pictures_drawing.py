@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.patches import Ellipse
+from matplotlib.transforms import Affine2D
 from PIL import Image
 
 from app.domain import pictures
 from app.domain.errors import TooFewImages
 from app.domain.pictures import ImageSource, Look
 from app.services.fits import open_image
-from app.services.pictures import stretches, style
+from app.services.pictures import previews, stretches, style
 from app.services.pictures.animations import draw_animation
 from app.services.pictures.headers import read_headers, read_headers_as_text
 from app.services.pictures.planes import Plane, read_plane
@@ -162,6 +164,25 @@ def test_circles_stand_where_the_sources_are(tmp_path: Path) -> None:
     scale = place.image_width / 200
     assert found[0][0] - found[1][0] == pytest.approx(50 * scale, abs=2.0), "east is left"
     assert found[0][1] == pytest.approx(found[1][1], abs=2.0)
+
+
+@pytest.mark.parametrize("pa_deg", [0.0, 30.0, 90.0, -45.0])
+def test_beam_is_to_scale_and_turned_from_north_through_east(tmp_path: Path, pa_deg: float) -> None:
+    header = {"BMAJ": 60.0 / 3600.0, "BMIN": 20.0 / 3600.0, "BPA": pa_deg}
+    with open_image(write_image(tmp_path / "a.fits", header=header)) as image:
+        scene = scene_of(image, Names(tmp_path / "a.fits", None), 900)
+    with style.drawing("light", width_px=400, height_px=400) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
+        assert scene.beam is not None
+        previews._draw_beam(axes, scene.plane, scene.beam, Look())
+        (ellipse,) = axes.findobj(Ellipse)
+    (outline,) = ellipse.get_path().to_polygons(ellipse.get_patch_transform() + Affine2D().scale(100))
+    outline /= 100.0
+    distance = np.hypot(*outline.T)
+    assert (distance.max(), distance.min()) == (pytest.approx(7.5, rel=0.02), pytest.approx(2.5, rel=0.02))
+    x, y = outline[distance.argmax()] / distance.max()
+    towards = (-math.sin(math.radians(pa_deg)), math.cos(math.radians(pa_deg)))  # east is left
+    assert abs(x * towards[0] + y * towards[1]) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_sources_off_the_image_and_without_a_position_are_left_out(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from struct import Struct
 NUMBER = Struct("=q")
 
 # Each kind writes the number where one endpoint shows it.
-COUNT_IN_IMAGES = "UPDATE images SET dynamic_range = :n WHERE id = (SELECT min(id) FROM images)"
+COUNT_IN_IMAGES = "UPDATE images SET noise_jy = :n WHERE id = (SELECT min(id) FROM images)"
 COUNT_IN_CALTABLES = """
     UPDATE caltables SET path = '/stage/cal/' || :n || '.tbl' WHERE id = (SELECT min(id) FROM caltables)
 """

@@ -33,13 +33,15 @@ def held(store: Store, *keys: Key, generation: int = 1) -> list[bool]:
 
 
 def test_least_recently_used_entries_make_room() -> None:
-    store = Store(10 * 5_000)
-    keys = [key(f"/{n}") for n in range(12)]
-    fill(store, *keys[:9], size=2_400)
+    keys = [key(f"/{n:02}") for n in range(13)]
+    measured = Store(2**20)
+    fill(measured, keys[0])
+    store = Store(10 * measured.figures().size_bytes)
+    fill(store, *keys[:10])
+    assert held(store, *keys[:10]) == [True] * 10
     assert held(store, keys[0]) == [True]
-    fill(store, *keys[9:], size=2_400)
-    assert held(store, keys[0], keys[11]) == [True, True]
-    assert held(store, keys[1], keys[2]) == [False, False]
+    fill(store, *keys[10:])
+    assert held(store, *keys) == [True] + [False] * 3 + [True] * 9
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 40_000)), max_size=80))

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Room around the image [px at 100 dpi].
-LEFT, RIGHT, BOTTOM, TOP = 96.0, 92.0, 58.0, 62.0
+LEFT, RIGHT, BOTTOM, TOP = 96.0, 100.0, 58.0, 62.0
 BAR_GAP, BAR_WIDTH = 10.0, 16.0
 # An image more stretched than this is shown between empty margins.
 _MOST_STRETCHED = 4.0
+# Beside date and frequency.
+_ROOM_FOR_LEGEND = 380.0
 
 # Circles must stand out from the image: by the hue that its colour map lacks.
 _CIRCLES = {"gray": "#ff9d2e", "gray_r": "#c2410c", "cubehelix": "#ffffff", "viridis": "#ffffff", "cividis": "#ffffff"}
@@ -71,7 +73,7 @@ def draw_preview(scene: Scene, look: Look, file: IO[bytes]) -> None:
         if look.beam and scene.beam is not None:
             _draw_beam(axes, scene.plane, scene.beam, look)
         if look.sources:
-            _draw_sources(axes, scene, look)
+            _draw_sources(axes, scene, look, place)
         _write_title(figure, scene, look, place)
         style.save(figure, file)
 
@@ -132,11 +134,11 @@ def _draw_beam(axes: Axes, plane: Plane, beam: Beam, look: Look) -> None:
         children.insert(0, ellipse)
     packed = VPacker(children=children, align="center", pad=0, sep=3)
     box = AnchoredOffsetbox("lower left", child=packed, pad=0.35, borderpad=0.6, frameon=True)
-    box.patch.set(facecolor=theme.paper, edgecolor="none", alpha=0.85)
+    box.patch.set(facecolor=theme.paper, edgecolor="none", alpha=0.7)
     axes.add_artist(box)
 
 
-def _draw_sources(axes: Axes, scene: Scene, look: Look) -> None:
+def _draw_sources(axes: Axes, scene: Scene, look: Look, place: Layout) -> None:
     """A circle around each source: drawn out where it stands out from the noise, dotted where it does not."""
     colour = _circle_colour(look)
     handles = []
@@ -144,15 +146,17 @@ def _draw_sources(axes: Axes, scene: Scene, look: Look) -> None:
         places = _pixels_of(scene, detected=detected)
         if places:
             _draw_circles(axes, scene, places, edgecolor=colour, linestyle=line)
-            label = f"measured, S/N {sign} {DETECTION_SNR:.0f} ({len(places)})"
+            label = f"{len(places)} with S/N {sign} {DETECTION_SNR:.0f}"
             handles.append(
                 axes.scatter([], [], s=70, facecolors="none", edgecolors=colour, linestyles=line, label=label)
             )
     if handles:
         theme = _overlay(look)
+        # Above the image, where it hides no source; on a plate that the circles' colour is made for.
+        loc = "lower right" if place.image_width >= _ROOM_FOR_LEGEND else "upper right"
         axes.legend(
-            handles=handles, loc="upper right", borderaxespad=0.6, handletextpad=0.2, facecolor=theme.paper,
-            edgecolor="none", labelcolor=theme.ink,
+            handles=handles, loc=loc, bbox_to_anchor=(1.0, 1.0), borderaxespad=0.4, handletextpad=0.2,
+            facecolor=theme.paper, edgecolor="none", labelcolor=theme.ink,
         )  # fmt: skip
 
 

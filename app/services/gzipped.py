@@ -1,0 +1,47 @@
+"""Reading a gzipped file here and there, forwards, in one pass.
+
+A gzip stream can only be read on from where one is: going back means to start again from its beginning. astropy
+returns to where it was after each piece it reads, without reading anything there; done at once, that would decompress
+the whole file for every row of an image.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+MAGIC = b"\x1f\x8b"
+
+
+def is_gzipped(path: Path) -> bool:
+    """Whether a file begins as gzip does (RFC 1952, section 2.3.1)."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+class LazyGzip(gzip.GzipFile):
+    """A gzipped file, open for reading, that goes where it was sent only when it is read there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self._wanted: int | None = None
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Remember where to read next."""
+        if whence != io.SEEK_SET:
+            offset, self._wanted = super().seek(offset, whence), None
+            return offset
+        self._wanted = offset
+        return offset
+
+    def tell(self) -> int:
+        """Where the next byte will be read."""
+        return super().tell() if self._wanted is None else self._wanted
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Go there and read."""
+        if self._wanted is not None:
+            super().seek(self._wanted)
+            self._wanted = None
+        return super().read(size)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from cachetools import LRUCache
+
 Headers = list[tuple[str, str]]
 
-# What an entry takes beside body, key and header values: tuples, list slots, the dictionary's share (measured).
-_OVERHEAD_BYTES = 2000
+# What an entry takes beside its body: key, headers, tuples, the dictionary's share (measured).
+_OVERHEAD_BYTES = 2300
 _BODY_HEADERS = frozenset({"content-length", "content-type", "content-encoding"})
 _PREFIX = "/api/v1/"
 
@@ -75,8 +76,7 @@ class Store:
     def __init__(self, capacity_bytes: int) -> None:
         self.capacity_bytes = capacity_bytes
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Key, Entry] = OrderedDict()
-        self._bytes = 0
+        self._entries: LRUCache[Key, Entry] = LRUCache(capacity_bytes, getsizeof=_size)
         self._generation = -1
         self._purges = 0
         self._hits = 0
@@ -92,22 +92,15 @@ class Store:
             entry = self._entries.get(key) if generation == self._generation else None
             if entry is None:
                 return Token(generation, self._purges)
-            self._entries.move_to_end(key)
             self._hits += 1
             return entry
 
     def put(self, key: Key, entry: Entry, token: Token) -> None:
         """Keep an entry, unless it is outdated, purged meanwhile, or would alone fill an eighth of the store."""
-        size = _size(key, entry)
         with self._lock:
             self._misses += 1
-            if token != (self._generation, self._purges) or size * 8 > self.capacity_bytes:
-                return
-            self._discard(key)
-            self._entries[key] = entry
-            self._bytes += size
-            while self._bytes > self.capacity_bytes:
-                self._discard(next(iter(self._entries)))
+            if token == (self._generation, self._purges) and _size(entry) * 8 <= self.capacity_bytes:
+                self._entries[key] = entry
 
     def count_shared(self) -> None:
         """Count an answer served from another request's computation."""
@@ -123,28 +116,22 @@ class Store:
                 return self._drop_all()
             doomed = [key for key in self._entries if any(map(matches, names(key)))]
             for key in doomed:
-                self._discard(key)
+                del self._entries[key]
             return len(doomed)
 
     def figures(self) -> Figures:
         """What it did and holds."""
         with self._lock:
-            return Figures(self._hits, self._misses, self._bytes, len(self._entries))
-
-    def _discard(self, key: Key) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._bytes -= _size(key, entry)
+            return Figures(self._hits, self._misses, int(self._entries.currsize), len(self._entries))
 
     def _drop_all(self) -> int:
         dropped = len(self._entries)
         self._entries.clear()
-        self._bytes = 0
         return dropped
 
 
-def _size(key: Key, entry: Entry) -> int:
-    return len(entry.body) + len(key.path) + len(key.query) + len(key.script_name) + _OVERHEAD_BYTES
+def _size(entry: Entry) -> int:
+    return len(entry.body) + _OVERHEAD_BYTES
 
 
 def names(key: Key) -> Iterator[str]:

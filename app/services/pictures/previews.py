@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import Any, IO, Literal, NamedTuple, TYPE_CHECKING
 
 from app.domain.pictures import DETECTION_SNR, Look
 from app.services.beams import Beam
@@ -153,7 +153,9 @@ def _draw_sources(axes: Axes, scene: Scene, look: Look, place: Layout) -> None:
     if handles:
         theme = _overlay(look)
         # Above the image, where it hides no source; on a plate that the circles' colour is made for.
-        loc = "lower right" if place.image_width >= _ROOM_FOR_LEGEND else "upper right"
+        loc: Literal["lower right", "upper right"] = (
+            "lower right" if place.image_width >= _ROOM_FOR_LEGEND else "upper right"
+        )
         axes.legend(
             handles=handles, loc=loc, bbox_to_anchor=(1.0, 1.0), borderaxespad=0.4, handletextpad=0.2,
             facecolor=theme.paper, edgecolor="none", labelcolor=theme.ink,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, IO, Literal, NamedTuple, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from app.domain.pictures import DETECTION_SNR, Look
 from app.services.beams import Beam

@@ -17,6 +17,8 @@ Headers = list[tuple[str, str]]
 
 # What an entry takes beside its body: key, headers, tuples, the dictionary's share (measured).
 _OVERHEAD_BYTES = 2300
+# Nobody asks twice for an address of thousands of characters, and the key is not part of what is counted.
+_LONGEST_KEY = 1000
 _BODY_HEADERS = frozenset({"content-length", "content-type", "content-encoding"})
 _PREFIX = "/api/v1/"
 
@@ -97,9 +99,10 @@ class Store:
 
     def put(self, key: Key, entry: Entry, token: Token) -> None:
         """Keep an entry, unless it is outdated, purged meanwhile, or would alone fill an eighth of the store."""
+        fits = _size(entry) * 8 <= self.capacity_bytes and sum(map(len, key)) <= _LONGEST_KEY
         with self._lock:
             self._misses += 1
-            if token == (self._generation, self._purges) and _size(entry) * 8 <= self.capacity_bytes:
+            if fits and token == (self._generation, self._purges):
                 self._entries[key] = entry
 
     def count_shared(self) -> None:

@@ -71,6 +71,12 @@ def test_answer_of_an_eighth_of_the_store_is_not_kept() -> None:
     assert store.figures().keys == 0
 
 
+def test_answer_to_an_endless_address_is_not_kept() -> None:
+    store = Store(2**20)
+    fill(store, key(query="x=" + "y" * 2_000), key("/" + "y" * 2_000))
+    assert store.figures().keys == 0
+
+
 def test_memory_taken_is_about_what_is_counted() -> None:
     store = Store(2**24)
     headers = [(f"X-Header-{n}", "a constant") for n in range(10)]

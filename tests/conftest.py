@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from app.config import Settings
 from app.db import deadline
 from app.db.pipeline import PipelineDatabase, PipelineFiles
 from tests.support.pipeline import GENERATIONS, Pipeline
+from tests.support.stores import postgresql_server, redis_server
 
 WRITE_KEY = "dsa110_test_key_with_write_access"
 
@@ -22,6 +24,21 @@ WRITE_KEY = "dsa110_test_key_with_write_access"
 def no_deadline() -> None:
     """Requests made by the test before this one have left their deadline on the thread."""
     deadline.start(None)
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """URL of a store of some kind, whose server is started when first asked for."""
+    urls = {"sqlite": ""}
+    with contextlib.ExitStack() as servers:
+
+        def url(kind: str) -> str:
+            if kind not in urls:
+                made = redis_server(tmp_path_factory.mktemp("redis")) if kind == "redis" else postgresql_server()
+                urls[kind] = servers.enter_context(made)
+            return urls[kind]
+
+        yield url
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from tests.live.conftest import StartServer
 from tests.support.pipeline import Pipeline
 from tests.support.pipeline_rows import run_id
 from tests.support.server import Server, environment
+from tests.support.stores import STORES
 from tests.support.worker import EventStream, WorkerProcess
 
 pytestmark = pytest.mark.live
@@ -26,7 +28,7 @@ KEY = {"X-API-Key": "dsa110_live_test_key"}
 class Site:
     """An API server and a worker that share nothing but databases, logs and the queue."""
 
-    def __init__(self, start_server: StartServer, pipeline: Pipeline, directory: Path) -> None:
+    def __init__(self, start_server: StartServer, pipeline: Pipeline, directory: Path, queue: dict[str, str]) -> None:
         self.pipeline = pipeline
         self.directory = directory
         self.script = directory / "pipeline.sh"
@@ -39,6 +41,7 @@ class Site:
             "DSA110_THREADS": "6",
             "DSA110_WORKERS": "1",
             "DSA110_LOG_REQUESTS": "false",
+            **queue,
         }
         self._start_server = start_server
         self.server = self.start_server()
@@ -85,14 +88,20 @@ class Site:
 
 
 @pytest.fixture
-def site(start_server: StartServer, tmp_path: Path) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, start_server: StartServer, store_url: Callable[[str], str], tmp_path: Path
+) -> Iterator[Site]:
+    """A server with its workers; their queue is a file unless a test names another kind of store."""
+    url = store_url(getattr(request, "param", "sqlite"))
+    queue = {"DSA110_QUEUE_URL": url, "DSA110_QUEUE_NAME": f"test-{secrets.token_hex(4)}"} if url else {}
     with Pipeline(tmp_path / "state", "orm") as pipeline:
-        made = Site(start_server, pipeline, tmp_path)
+        made = Site(start_server, pipeline, tmp_path, queue)
         yield made
         for worker in made.workers:
             worker.kill()
 
 
+@pytest.mark.parametrize("site", STORES, indirect=True)
 def test_rerun_is_ordered_followed_and_done(site: Site) -> None:
     site.script.write_text("echo start $1; echo PROGRESS 50 imaging; sleep 0.6; echo trouble >&2; echo end")
     site.start_worker()
@@ -124,6 +133,7 @@ def test_rerun_is_ordered_followed_and_done(site: Site) -> None:
     assert site.get(f"/jobs/{made['run_id']}/logs")["total_lines"] == 4
 
 
+@pytest.mark.parametrize("site", STORES, indirect=True)
 def test_failing_and_slow_runs_say_what_happened(site: Site) -> None:
     site.script.write_text("echo oh dear >&2; sleep 0.2; exit 4")
     site.start_worker(DSA110_JOB_TIMEOUT="1.5")
@@ -138,6 +148,7 @@ def test_failing_and_slow_runs_say_what_happened(site: Site) -> None:
     assert "longer than 1.5 s" in complete.json()["error"]
 
 
+@pytest.mark.parametrize("site", STORES, indirect=True)
 def test_cancelled_run_ends_at_once_for_everybody(site: Site) -> None:
     site.script.write_text("trap '' TERM; while :; do sleep 0.05; done")
     site.start_worker()
@@ -153,6 +164,7 @@ def test_cancelled_run_ends_at_once_for_everybody(site: Site) -> None:
     assert not (site.directory / "logs" / f"{waiting['run_id']}.log").exists()
 
 
+@pytest.mark.parametrize("site", ["sqlite", "redis"], indirect=True)
 def test_killed_worker_and_restarted_server_lose_nothing(site: Site) -> None:
     begun = site.directory / "begun"
     site.script.write_text(f"if [ -e {begun} ]; then echo again; else touch {begun}; sleep 60; fi")

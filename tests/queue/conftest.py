@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from app.queue.engine import Engine
 from app.queue.heartbeat import Workers
 from app.queue.records import JobRecords
-from tests.support.stores import STORES, postgresql_server, redis_server
+from tests.support.stores import STORES
 
 
 class Store(NamedTuple):
@@ -31,21 +30,6 @@ class Store(NamedTuple):
             "DSA110_QUEUE_NAME": self.name,
             "DSA110_API_STATE_DIR": str(self.directory),
         }
-
-
-@pytest.fixture(scope="session")
-def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """URL of a store of some kind, whose server is started when first asked for."""
-    urls = {"sqlite": ""}
-    with contextlib.ExitStack() as servers:
-
-        def url(kind: str) -> str:
-            if kind not in urls:
-                made = redis_server(tmp_path_factory.mktemp("redis")) if kind == "redis" else postgresql_server()
-                urls[kind] = servers.enter_context(made)
-            return urls[kind]
-
-        yield url
 
 
 @pytest.fixture(params=STORES)

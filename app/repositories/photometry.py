@@ -35,7 +35,7 @@ class PhotometryRepository:
             "start_mjd": None if start_mjd is None else start_mjd - MJD_RESOLUTION_D,
             "end_mjd": None if end_mjd is None else end_mjd + MJD_RESOLUTION_D,
         }
-        return [Measurement(*row) for row in self._database.rows(OF_SOURCE, values)]
+        return list(map(Measurement._make, self._database.rows(OF_SOURCE, values)))
 
     def get(self, source_id: str) -> list[Measurement]:
         """Every measurement of a source, at least one; raises NotFound."""

@@ -61,7 +61,10 @@ def _wire(field: ma.fields.Field[Any]) -> Callable[[Any], Any] | None:
     if type(field) is ma.fields.Boolean:
         return bool
     if isinstance(field, ma.fields.Nested):
-        return field.schema.dump
+        nested = field.schema
+        if isinstance(nested, Schema) and not nested.many:
+            return _compile(nested)
+        return nested.dump
     if isinstance(field, ma.fields.List):
         inner = _wire(field.inner)
         return list if inner is None else lambda values: [inner(value) for value in values]
@@ -76,6 +79,9 @@ def _compile(schema: Schema) -> Dump:
     fetch = _fetcher([None if isinstance(field, Computed) else field.attribute or name for _, field, name in fields])
     formats = [(key, wire) for key, field, _ in fields if (wire := _wire(field)) is not None]
     omitted = [key for key, _, name in fields if name in schema.OMIT_NONE]
+
+    if not formats and not omitted:
+        return lambda record: dict(zip(keys, fetch(record), strict=False))
 
     def dump(record: Any) -> dict[str, Any]:
         out = dict(zip(keys, fetch(record), strict=False))

@@ -50,7 +50,7 @@ DOCUMENTS = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"
 GUIDES = [path for path in DOCUMENTS if any("localhost:8000" in text for text in blocks(path, "sh"))]
 
 # Where the guides' survey lies, so that the paths in what they show are nobody's in particular.
-SHOWN_SURVEY = "/home/ada/contimg/demo-data"
+SHOWN_SURVEY = "/data/contimg/demo-data"
 KEY = "dsa110_docs_key"
 
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")

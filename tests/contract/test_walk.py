@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -261,3 +263,43 @@ def refused(survey: Survey, target: str, reason: str = "") -> None:
     assert (answer.status_code, body["error"]) == (400, "VALIDATION_ERROR"), (target, body)
     assert body["details"] == {"field": "cursor"}
     assert reason in body["detail"]
+
+
+# Rows that sort anywhere among the others, written by another process until its standard input ends.
+WRITER = """
+import random, select, sqlite3, sys
+products, registry = (sqlite3.connect(path, timeout=10, isolation_level=None) for path in sys.argv[1:])
+n = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    n, t = n + 1, random.choice([0.0, 1.5, 1761915600.25, random.random() * 2e9])
+    products.execute("INSERT INTO images (path, ms_path, created_at, type) VALUES (?, 'm', ?, 'image')", (f"w{n}", t))
+    products.execute("INSERT INTO ms_index (path, processed_at) VALUES (?, ?)", (f"w{n}", t))
+    products.execute(
+        "INSERT INTO photometry (source_id, image_path, ra_deg, dec_deg, peak_jyb, measured_at)"
+        " VALUES (?, 'i', 1, 2, 3, ?)", (f"{random.random()}w{n}", t))
+    products.execute("INSERT INTO batch_jobs (type, created_at, status, total_items) VALUES (?, ?, 'done', 0)",
+        (f"w{n}", t))
+    registry.execute(
+        "INSERT INTO caltables (set_name, path, table_type, order_index, created_at, status)"
+        " VALUES ('s', ?, 'K', 10, ?, 'active')", (f"w{n}", t))
+    if n == 20:
+        print("writing", flush=True)
+"""
+
+
+@EVERY_KIND
+def test_rows_are_met_once_while_another_process_inserts(survey: Survey, kind: Kind) -> None:
+    survey.clear()
+    there = {survey.add(kind, n) for n in range(30)}
+    paths = [str(survey.pipeline.products_path), str(survey.pipeline.registry_path)]
+    command = [sys.executable, "-c", WRITER, *paths]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "writing\n"
+        try:
+            met = Counter(row[kind.name] for rows in survey.walk(f"/api{kind.address}?limit=50") for row in rows)
+        finally:
+            writer.kill()
+    assert {name: met[name] for name in there} == dict.fromkeys(there, 1)
+    assert max(met.values()) == 1
+    assert len(met) > len(there), "the other process wrote meanwhile"

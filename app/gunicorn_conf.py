@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -134,6 +135,7 @@ if settings.tls_enabled:
 
 def on_starting(server: Any) -> None:
     """Stop at once, and say so plainly, if another program holds the port. Nothing is ever done to that program."""
+    _heed_stops_while_forking()
     inherited = "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ
     for address in () if inherited else server.cfg.address:
         if isinstance(address, tuple):
@@ -163,6 +165,27 @@ def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess  # it looks for the runtime directory when it is imported
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _heed_stops_while_forking() -> None:
+    """Let no worker miss the order to stop that reaches it before it can listen.
+
+    A new worker inherits the master's handlers and keeps them until it has set its own: an order in between would be
+    queued in a queue that nobody reads, and the master would wait for that worker until ``graceful_timeout``. So the
+    order is held back during the fork, and the worker begins with the system's own handler, which ends it.
+    """
+    orders = {signal.SIGTERM, signal.SIGQUIT}
+
+    def begin_worker() -> None:
+        for order in orders:
+            signal.signal(order, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, orders)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, orders),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, orders),
+        after_in_child=begin_worker,
+    )
 
 
 def _refuse_used_port(host: str, port: int) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from tests.live.conftest import StartServer
 from tests.support.pipeline import Pipeline, worked_example
-from tests.support.server import Server, refusal
+from tests.support.server import Server, environment, refusal
 
 pytestmark = pytest.mark.live
 
@@ -197,6 +198,31 @@ def test_stop_is_quick_clean_and_leaves_no_directory(start_server: StartServer, 
     assert time.monotonic() - started < 5
     assert not directory.exists()
     assert "Traceback" not in server.log
+
+
+FORK_AND_STOP = """
+import os, signal, time
+from app.gunicorn_conf import on_starting
+class Server:
+    class cfg:
+        address = []
+signal.signal(signal.SIGTERM, lambda *_: None)
+on_starting(Server)
+worker = os.fork()
+if not worker:
+    time.sleep(10)
+    os._exit(0)
+os.kill(worker, signal.SIGTERM)
+print(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
+"""
+
+
+def test_no_worker_misses_the_stop_that_comes_before_it_listens(tmp_path: Path) -> None:
+    """A worker just forked still has the master's handler, which would keep the order in a queue nobody reads."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FORK_AND_STOP], env=environment(tmp_path, None), capture_output=True, text=True
+    )
+    assert ended.stdout.strip() == str(-signal.SIGTERM), ended.stderr
 
 
 def test_stop_waits_for_the_request_under_way(start_server: StartServer, pipeline: Pipeline) -> None:

@@ -45,8 +45,8 @@ lint: $(VENV)/installed-test ## Check style, types and the import rules
 bench: $(VENV)/installed-test ## Measure against a bare WSGI callable and a bare Flask route
 	@$(BIN)/python -m tests.benchmarks
 
-soak: $(VENV)/installed-test ## The longer runs: 500 jobs on each store, the full benchmark (about an hour)
-	@CONTIMG_TEST_JOBS=500 $(BIN)/python -m pytest tests/queue tests/live
+soak: $(VENV)/installed-test ## The longer runs: 500 jobs on each store, 10,000 cones, the full benchmark (about an hour)
+	@CONTIMG_TEST_JOBS=500 CONTIMG_TEST_CONES=10000 $(BIN)/python -m pytest tests/queue tests/live tests/repositories
 	@$(BIN)/python -m tests.benchmarks --full
 
 openapi: $(VENV)/installed-test ## Write the OpenAPI document's snapshot anew

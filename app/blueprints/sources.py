@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from app.domain.paging import Page, PageRequest
-from app.domain.photometry import LightCurve
+from app.domain.photometry import Cut, LightCurve
 from app.domain.sources import ContributingImage, Source, SourceDetail
 from app.domain.variability import TooFewEpochs, TooFewFluxes, Variability
+from app.domain.variability.candidates import CandidateQuery, Candidates
+from app.schemas.light_curves import LightCurveQuery
 from app.schemas.sources import (
     ContributingImageSchema,
-    LightCurveQuery,
     LightCurveSchema,
     SourceDetailSchema,
     SourceQaSchema,
@@ -16,6 +17,7 @@ from app.schemas.sources import (
     SourceSchema,
     VariabilitySchema,
 )
+from app.schemas.variability import CandidateQuerySchema, CandidatesSchema
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
@@ -35,6 +37,20 @@ def list_sources(query: PageRequest) -> Page[Source]:
     Positions are those of the newest measurement.
     """
     return services().sources.page(query)
+
+
+@blp.route("/candidates")
+@blp.require(PUBLIC)
+@blp.arguments(CandidateQuerySchema, location="query")
+@blp.response(200, CandidatesSchema)
+@blp.cacheable
+def list_candidates(query: CandidateQuery) -> Candidates:
+    """List the sources that vary more than the others
+
+    Gaussians are fitted, after sigma clipping, to the logarithms of η and of V of all sources; a candidate exceeds both
+    thresholds 10^(μ + nσ) (Rowlinson et al. 2019, Astronomy and Computing 27, 111). Largest η first.
+    """
+    return services().variability.candidates(query)
 
 
 @blp.route("/<source_id>")
@@ -62,14 +78,15 @@ def list_contributing_images(source_id: str) -> list[ContributingImage]:
 @blp.require(PUBLIC)
 @blp.arguments(LightCurveQuery, location="query")
 @blp.response(200, LightCurveSchema)
+@blp.tabulated
 @blp.cacheable
-def get_light_curve(query: dict[str, float | None], source_id: str) -> LightCurve:
+def get_light_curve(query: Cut, source_id: str) -> LightCurve:
     """Get a source's light curve
 
     Ordered by time of observation, measurements without one last; between dates, only those with one. Empty for a
     source that does not exist.
     """
-    return services().sources.light_curve(source_id, query["start_date"], query["end_date"])
+    return services().sources.light_curve(source_id, query)
 
 
 @blp.route("/<source_id>/variability")
@@ -80,9 +97,12 @@ def get_variability(source_id: str) -> Variability | TooFewFluxes | TooFewEpochs
     """Tell how much a source varies
 
     The index is the sample standard deviation of the fluxes over their mean; χ² is about that unweighted mean. A flux
-    that is not known counts in neither, and χ² leaves out those without an error.
+    that is not known counts in neither, and χ² leaves out those without an error. `metrics` are of one type of flux
+    each: V and η (Swinbank et al. 2015), and the largest two-epoch modulation m among pairs of a significance Vs of at
+    least 4.3 (Mooley et al. 2016); pairs whose fluxes add up to nothing or less, which forced measurements make, are
+    left out.
     """
-    return services().sources.variability(source_id)
+    return services().variability.get(source_id)
 
 
 @blp.route("/<source_id>/qa")

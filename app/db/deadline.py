@@ -16,6 +16,7 @@ INSTRUCTIONS_BETWEEN_LOOKS = 10_000
 
 class _Deadline(threading.local):
     at: float | None = None
+    span_s: float | None = None
 
 
 _deadline = _Deadline()
@@ -23,7 +24,14 @@ _deadline = _Deadline()
 
 def start(seconds: float | None) -> None:
     """Give this thread ``seconds`` from now; ``None`` for as long as it takes."""
-    _deadline.at = None if seconds is None else time.monotonic() + seconds
+    _deadline.span_s = seconds
+    renew()
+
+
+def renew() -> None:
+    """Give this thread once more what it was given: a long stream begins anew with each part that it sends."""
+    span_s = _deadline.span_s
+    _deadline.at = None if span_s is None else time.monotonic() + span_s
 
 
 def remaining() -> float | None:

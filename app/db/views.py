@@ -17,10 +17,10 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from app.db import functions
 from app.db.introspection import columns_of as columns_of
 from app.db.qa_flags import qa_flags_view
 from app.db.summaries import summary_views
-from app.domain.run_id import run_id
 
 
 class Table(NamedTuple):
@@ -84,10 +84,19 @@ TABLES = (
 
 # A REAL column may hold infinity, or even text; only finite numbers are values. (Text sorts behind every number.)
 _FINITE = "BETWEEN -1.7e308 AND 1.7e308"
+_ONLY_FINITE = {
+    column: f"CASE WHEN p.{column} {_FINITE} THEN p.{column} END"
+    for column in ("flux_jy", "flux_err_jy", "peak_jyb", "peak_err_jyb")
+}
 _FLUX = f"CASE WHEN p.flux_jy {_FINITE} THEN p.flux_jy WHEN p.peak_jyb {_FINITE} THEN p.peak_jyb END"
 _FLUX_ERR = (
     f"CASE WHEN p.flux_err_jy {_FINITE} THEN p.flux_err_jy WHEN p.peak_err_jyb {_FINITE} THEN p.peak_err_jyb END"
 )
+
+# Where an image points and when it was taken, as well as the databases know.
+_IMAGE_RA = "coalesce(i.center_ra_deg, m.pointing_ra_deg, m.ra_deg)"
+_IMAGE_DEC = "coalesce(i.center_dec_deg, m.pointing_dec_deg, m.dec_deg)"
+_OBSERVED_MJD = "coalesce(m.mid_mjd, m.start_mjd, i.created_at / 86400.0 + 40587.0)"
 
 # Base name of a measurement set's path, in functions that every SQLite has, so that an index can be made on it.
 _MS_NAME = "replace(rtrim(m.path, '/'), rtrim(rtrim(m.path, '/'), replace(m.path, '/', '')), '')"
@@ -95,11 +104,14 @@ _MS_NAME = "replace(rtrim(m.path, '/'), rtrim(rtrim(m.path, '/'), replace(m.path
 # Sort keys are never NULL (keyset paging compares them): a missing number sorts as minus infinity, where SQLite puts
 # NULL anyway. Indexes made by the upgrade are on the same expressions.
 JOINS = {
-    "v_image": """
+    "v_image": f"""
         SELECT i.id, i.path, i.ms_path, i.created_at, i.type, i.noise_jy, i.dynamic_range, i.beam_major_arcsec,
                i.beam_minor_arcsec, i.beam_pa_deg, i.field_name, i.center_ra_deg, i.center_dec_deg, i.imsize_x,
                i.imsize_y, i.cellsize_arcsec, i.freq_ghz, i.bandwidth_mhz, i.integration_sec, i.pbcor, i.format,
-               m.path IS NOT NULL AS has_ms, m.stage AS stage
+               m.path IS NOT NULL AS has_ms, m.stage AS stage,
+               CASE WHEN m.path IS NOT NULL THEN grade_of_stage(m.stage) END AS qa_grade,
+               run_id(i.ms_path) AS run_id, {_IMAGE_RA} AS ra_deg, {_IMAGE_DEC} AS dec_deg,
+               {_OBSERVED_MJD} AS observed_mjd
         FROM t_images AS i LEFT JOIN t_ms_index AS m ON m.path = i.ms_path""",
     "v_image_detail": """
         SELECT i.id, i.path, i.ms_path, i.created_at, i.center_ra_deg, i.center_dec_deg, i.has_ms, i.stage,
@@ -117,18 +129,17 @@ JOINS = {
             (SELECT a.id FROM t_image_qa AS a WHERE a.image_path = i.path ORDER BY a.timestamp DESC, a.id DESC LIMIT 1),
             (SELECT b.id FROM t_image_qa AS b WHERE b.ms_path = i.ms_path ORDER BY b.timestamp DESC, b.id DESC LIMIT 1)
         )""",
-    # Where an image points and when it was taken, as well as the databases know.
-    "v_frame": """
+    "v_frame": f"""
         SELECT i.id, i.path, i.type, ifnull(nullif(i.field_name, ''), nullif(m.field_name, '')) AS field_name,
-               coalesce(i.center_ra_deg, m.pointing_ra_deg, m.ra_deg) AS ra_deg,
-               coalesce(i.center_dec_deg, m.pointing_dec_deg, m.dec_deg) AS dec_deg,
-               coalesce(m.mid_mjd, m.start_mjd, i.created_at / 86400.0 + 40587.0) AS observed_mjd
+               {_IMAGE_RA} AS ra_deg, {_IMAGE_DEC} AS dec_deg, {_OBSERVED_MJD} AS observed_mjd
         FROM t_images AS i LEFT JOIN t_ms_index AS m ON m.path = i.ms_path""",
     "v_ms": """
         SELECT m.path, m.start_mjd, m.end_mjd, m.mid_mjd, m.processed_at, m.status, m.stage, m.cal_applied,
                m.imagename, m.field_name,
                ifnull(m.pointing_ra_deg, m.ra_deg) AS pointing_ra_deg,
                ifnull(m.pointing_dec_deg, m.dec_deg) AS pointing_dec_deg,
+               ifnull(m.pointing_ra_deg, m.ra_deg) AS ra_deg, ifnull(m.pointing_dec_deg, m.dec_deg) AS dec_deg,
+               grade_of_stage(m.stage) AS qa_grade, run_id(m.path) AS run_id,
                ifnull(m.processed_at, -9e999) AS sort_processed_at
         FROM t_ms_index AS m WHERE +m.path IS NOT NULL""",
     "v_ms_detail": """
@@ -150,7 +161,11 @@ JOINS = {
     "v_photometry": f"""
         SELECT p.id, p.source_id, p.image_path, p.ra_deg, p.dec_deg,
                ifnull(p.mjd, p.measured_at / 86400.0 + 40587.0) AS mjd,
-               {_FLUX} AS flux_jy, {_FLUX_ERR} AS flux_err_jy, p.snr, p.measured_at
+               {_FLUX} AS flux_jy, {_FLUX_ERR} AS flux_err_jy, p.snr, p.measured_at,
+               {_ONLY_FINITE["peak_jyb"]} AS peak_jyb, {_ONLY_FINITE["peak_err_jyb"]} AS peak_err_jyb,
+               {_ONLY_FINITE["flux_jy"]} AS integrated_jy, {_ONLY_FINITE["flux_err_jy"]} AS integrated_err_jy,
+               p.flags, p.quality_flag, p.local_rms,
+               p.nvss_flux_mjy, p.normalized_flux_jy, p.normalized_flux_err_jy, p.mosaic_path, p.sep_from_center_deg
         FROM t_photometry AS p""",
     "v_caltable": """
         SELECT c.id, c.path, c.table_type, c.set_name, c.order_index, c.cal_field, c.refant, c.created_at,
@@ -176,7 +191,8 @@ JOINS = {
         WHERE +m.path IS NOT NULL""",
     "v_job_processed": """
         SELECT j.run_id, j.ms_path, j.recorded_status, j.ms_status, j.stage, j.processed_at, j.started_at,
-               j.finished_at, j.params, j.sort_started_at, j.sort_key
+               j.finished_at, j.params, j.sort_started_at, j.sort_key,
+               job_status(j.recorded_status, j.ms_status, j.stage, j.processed_at) AS status
         FROM v_job AS j WHERE j.processed_at IS NOT NULL""",
     "v_job_recorded": """
         SELECT j.run_id, j.ms_path, j.status AS recorded_status, NULL AS ms_status, NULL AS stage,
@@ -187,7 +203,8 @@ JOINS = {
     # A row that records the original run of a measurement set is that run, listed already.
     "v_job_rerun": """
         SELECT j.run_id, j.ms_path, j.recorded_status, j.ms_status, j.stage, j.processed_at, j.started_at,
-               j.finished_at, j.params, j.sort_started_at, j.sort_key
+               j.finished_at, j.params, j.sort_started_at, j.sort_key,
+               job_status(j.recorded_status, j.ms_status, j.stage, j.processed_at) AS status
         FROM v_job_recorded AS j
         WHERE j.type = 'pipeline_rerun' AND NOT EXISTS (
             SELECT 1 FROM t_ms_index AS m
@@ -205,7 +222,7 @@ def lay_views(connection: sqlite3.Connection, *, registry: str | None) -> None:
     registry
         Schema name that holds ``caltables``: ``main`` for a unified file, the attached name, or ``None``.
     """
-    connection.create_function("run_id", 1, run_id, deterministic=True)
+    functions.register(connection)
     for table in TABLES:
         schema = registry if table.schema == "registry" else table.schema
         present = columns_of(connection, schema, table.name) if schema else set()

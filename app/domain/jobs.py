@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from app.domain import json_text
+from app.domain.columns import Column, Kind
 from app.domain.qa import IMAGED_STAGES
 
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
@@ -85,3 +86,13 @@ class Job(NamedTuple):
             return {}
         config = params.get("config", params)
         return config if isinstance(config, dict) else {}
+
+
+JOB_COLUMNS = (
+    Column("run_id", Kind.TEXT, "Name of the run.", ucd="meta.id;meta.main"),
+    Column("status", Kind.TEXT, "pending, running, completed, failed or cancelled.", ucd="meta.code.status"),
+    Column("ms_path", Kind.TEXT, "Measurement set that it processes.", ucd="meta.file"),
+    Column("stage", Kind.TEXT, "Stage that the measurement set has reached.", ucd="meta.code.status"),
+    Column("started_at", Kind.TIME, "When it started.", ucd="time.start"),
+    Column("finished_at", Kind.TIME, "When it ended, where that is recorded.", ucd="time.end"),
+)

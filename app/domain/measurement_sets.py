@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.domain import json_text
+from app.domain.columns import Column, Kind
 from app.domain.qa import Grade, grade_of_stage, ms_summary
 from app.domain.run_id import run_id
 
@@ -19,6 +20,7 @@ class MeasurementSet(NamedTuple):
     pointing_ra_deg: float | None
     pointing_dec_deg: float | None
     sort_processed_at: float
+    separation_arcsec: float | None = None
 
     @property
     def run_id(self) -> str | None:
@@ -79,3 +81,21 @@ class MeasurementSetDetail(NamedTuple):
     def cal_table(self) -> str | None:
         """The calibration table that is applied first."""
         return next((match.cal_table for match in self.calibrator_matches), None)
+
+
+MS_COLUMNS = (
+    Column("path", Kind.TEXT, "Path of the measurement set.", ucd="meta.id;meta.main"),
+    Column("run_id", Kind.TEXT, "Run that processes it.", ucd="meta.id", is_filter=False),
+    Column("stage", Kind.TEXT, "Stage that it has reached.", ucd="meta.code.status"),
+    Column("status", Kind.TEXT, "What the pipeline says of it.", ucd="meta.code.status"),
+    Column("qa_grade", Kind.TEXT, "good, warn or fail, by its stage.", ucd="meta.code.qual"),
+    Column("pointing_ra_deg", Kind.REAL, "Right ascension of the pointing.", "deg", "pos.eq.ra;meta.main"),
+    Column("pointing_dec_deg", Kind.REAL, "Declination of the pointing.", "deg", "pos.eq.dec;meta.main"),
+    Column("created_at", Kind.TIME, "When it was processed.", ucd="time.processing", source="processed_at"),
+    Column("start_mjd", Kind.MJD, "Start of the observation.", "d", "time.start;obs"),
+    Column("mid_mjd", Kind.MJD, "Middle of the observation.", "d", "time.epoch;obs"),
+    Column("end_mjd", Kind.MJD, "End of the observation.", "d", "time.end;obs"),
+    Column("field_name", Kind.TEXT, "Field observed.", ucd="meta.id;obs.field"),
+    Column("cal_applied", Kind.BOOLEAN, "Whether calibration was applied.", ucd="meta.code"),
+    Column("imagename", Kind.TEXT, "Its primary image.", ucd="meta.file"),
+)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from app.domain.columns import Column
 from app.domain.errors import InvalidValue
+from app.domain.selection import EVERYTHING, Selection
 
 R = TypeVar("R")
 Key = tuple[float | int | str | None, ...]
@@ -21,22 +24,79 @@ Key = tuple[float | int | str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which part of a list is asked for; ``binding`` names the query that a cursor belongs to."""
+    """Which part of a list is asked for.
 
-    limit: int
+    Parameters
+    ----------
+    limit
+        Rows at most; ``None`` for all there are, which only a stream can carry.
+    offset
+        Rows to pass over.
+    cursor
+        Where to start, as an earlier page said.
+    count
+        Whether the size of the whole is wanted, and how exactly.
+    binding
+        Name of the query that a cursor belongs to.
+    selection
+        Conditions, order, columns.
+    format
+        What the rows are wanted as: ``json``, or one of the formats of a stream.
+    options
+        Parameters of that list alone.
+    """
+
+    limit: int | None
     offset: int = 0
     cursor: str | None = None
-    count: Literal["exact"] | None = None
+    count: Literal["exact", "estimated"] | None = None
     binding: str = ""
+    selection: Selection = EVERYTHING
+    format: str = "json"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the rows are read and sent a few at a time, however many there are."""
+        return self.format != "json"
+
+
+class Total(NamedTuple):
+    """Size of a list: ``exact``, or ``at-least`` where counting further would have cost too much."""
+
+    rows: int
+    kind: Literal["exact", "at-least"]
+
+
+Covered = Literal["true", "false", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
-    """Part of a list, the cursor of the next part (``None`` at the end) and the whole's size where it was asked for."""
+    """Part of a list.
 
-    items: list[R]
+    Parameters
+    ----------
+    items
+        Records; where ``columns`` says so, plain rows of those columns instead.
+    next_cursor
+        Where the next part starts, ``None`` at the end.
+    total
+        Size of the whole, where it was asked for.
+    columns
+        What the items are rows of, where columns were chosen.
+    covered
+        Where nothing was found in a cone: whether any image shows that position at all.
+    format
+        What it is wanted as.
+    """
+
+    items: Iterable[R]
     next_cursor: str | None = None
-    total: int | None = None
+    total: Total | None = None
+    columns: tuple[Column, ...] | None = None
+    covered: Covered | None = None
+    format: str = "json"
 
 
 def _seal(binding: str) -> str:
@@ -80,7 +140,8 @@ def decode_cursor(cursor: str, binding: str, types: tuple[type, ...]) -> Key:
 
 def _fits(part: Any, kind: type) -> bool:
     if kind is float:
-        return isinstance(part, int | float) and not isinstance(part, bool)
+        # Nothing keeps text out of a REAL column, and a row with it has its place in the order.
+        return isinstance(part, int | float | str) and not isinstance(part, bool)
     if kind is int:
         return isinstance(part, int) and not isinstance(part, bool) and abs(part) < 2**63
     return isinstance(part, kind)

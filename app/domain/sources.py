@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from app.domain.columns import Column, Kind
 from app.domain.images import Image
 from app.domain.photometry import Measurement
 from app.domain.qa import Grade, worst_grade
@@ -15,7 +16,8 @@ class Source(NamedTuple):
     """A source as lists show it.
 
     Position in ICRS degrees, of the newest measurement. ``num_images`` counts the images that are still on record,
-    ``image_id`` is the newest of them.
+    ``image_id`` is the newest of them. η and V are those of :mod:`app.domain.variability`; the peak flux is the
+    largest measured [Jy/beam]. ``separation_arcsec`` is the distance from where one searched.
     """
 
     id: str
@@ -23,6 +25,10 @@ class Source(NamedTuple):
     dec_deg: float
     num_images: int
     image_id: int | None
+    eta: float | None
+    v: float | None
+    peak_flux_jy: float | None
+    separation_arcsec: float | None = None
 
     @property
     def name(self) -> str:
@@ -112,3 +118,29 @@ def _contributing(image: Image, measurement: Measurement | None) -> Contributing
 def _known(time: float | None) -> float:
     """A time to compare by; what is not known came first."""
     return -math.inf if time is None else time
+
+
+SOURCE_COLUMNS = (
+    Column("id", Kind.TEXT, "Name of the source.", ucd="meta.id;meta.main"),
+    Column("name", Kind.TEXT, "The same.", ucd="meta.id", source="id", is_filter=False),
+    Column("ra_deg", Kind.REAL, "Right ascension, newest measurement.", "deg", "pos.eq.ra;meta.main"),
+    Column("dec_deg", Kind.REAL, "Declination, newest measurement.", "deg", "pos.eq.dec;meta.main"),
+    Column("num_images", Kind.INTEGER, "Images on record in which it was measured.", ucd="meta.number"),
+    Column("image_id", Kind.IDENTIFIER, "The newest of them.", ucd="meta.ref", is_filter=False),
+    Column("flux_type", Kind.TEXT, "integrated or peak: what the metrics are of.", ucd="meta.code", is_filter=False),
+    Column("n_points", Kind.INTEGER, "Measurements.", ucd="meta.number;obs"),
+    Column("n_fluxes", Kind.INTEGER, "Measurements whose flux is known.", ucd="meta.number;obs"),
+    Column("mean_flux_jy", Kind.REAL, "Mean flux.", "Jy", "phot.flux.density;stat.mean"),
+    Column("weighted_mean_flux_jy", Kind.REAL, "Mean flux weighted by 1/σ².", "Jy", "phot.flux.density;stat.mean"),
+    Column("weighted_mean_flux_err_jy", Kind.REAL, "Its error.", "Jy", "stat.error;phot.flux.density;stat.mean"),
+    Column("v", Kind.REAL, "Coefficient of variation V.", ucd="src.var.amplitude;arith.ratio"),
+    Column("eta", Kind.REAL, "Reduced χ² about the weighted mean, η.", ucd="stat.fit.chi2;src.var"),
+    Column("m", Kind.REAL, "Largest significant two-epoch modulation |m|.", ucd="src.var.amplitude"),
+    Column("vs", Kind.REAL, "Significance of that pair.", ucd="stat.snr;src.var"),
+    Column("min_flux_jy", Kind.REAL, "Smallest flux.", "Jy", "phot.flux.density;stat.min"),
+    Column("max_flux_jy", Kind.REAL, "Largest flux.", "Jy", "phot.flux.density;stat.max"),
+    Column("max_snr", Kind.REAL, "Largest signal to noise.", ucd="stat.snr;stat.max"),
+    Column("first_mjd", Kind.MJD, "First observation.", "d", "time.epoch;stat.min"),
+    Column("last_mjd", Kind.MJD, "Last observation.", "d", "time.epoch;stat.max"),
+    Column("peak_flux_jy", Kind.REAL, "Largest peak flux.", "Jy/beam", "phot.flux.density;stat.max"),
+)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from app.db.pipeline import PipelineDatabase
-from app.domain.calibration import CalTable, CalTableDetail
+from app.domain.calibration import CAL_COLUMNS, CalTable, CalTableDetail
 from app.domain.errors import NotFound
 from app.domain.paging import Page, PageRequest
 from app.repositories.listing import Listing, SortKey
 from app.repositories.spellings import SPELLED, spellings
 
 LIST = Listing(
-    ("v_caltable",), CalTable, (SortKey("created_at", float, descending=True), SortKey("id", int, descending=True))
+    ("v_caltable",),
+    CalTable,
+    (SortKey("created_at", float, descending=True), SortKey("id", int, descending=True)),
+    CAL_COLUMNS,
 )
 
 GET = f"SELECT {', '.join(CalTableDetail._fields)} FROM v_caltable WHERE {SPELLED}"

@@ -35,7 +35,7 @@ class ImageSourceRepository:
 
     def brightest(self, image_path: str, limit: int) -> list[ImageSource]:
         """The brightest measurements in an image."""
-        return self.page(image_path, PageRequest(limit)).items
+        return list(self.page(image_path, PageRequest(limit)).items)
 
     def position_deg(self, source_id: str, image_path: str) -> tuple[float, float]:
         """Right ascension and declination [deg] of a source; raises NotFound."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.db.pipeline import PipelineDatabase
 from app.domain.errors import NotFound
-from app.domain.jobs import Job
+from app.domain.jobs import JOB_COLUMNS, Job
 from app.domain.paging import Page, PageRequest
 from app.domain.run_id import names_of
 from app.repositories.listing import Listing, SortKey
@@ -13,6 +13,7 @@ LIST = Listing(
     ("v_job_processed", "v_job_rerun"),
     Job,
     (SortKey("sort_started_at", float, descending=True), SortKey("sort_key", str)),
+    JOB_COLUMNS,
 )
 
 # Run ids are compared whole; the range of names only spares most rows that comparison.

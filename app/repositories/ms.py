@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from app.db.pipeline import PipelineDatabase
 from app.domain.errors import NotFound
-from app.domain.measurement_sets import MeasurementSet, MeasurementSetDetail
+from app.domain.measurement_sets import MS_COLUMNS, MeasurementSet, MeasurementSetDetail
 from app.domain.paging import Page, PageRequest
+from app.repositories.cones import ConeSearch
 from app.repositories.listing import Listing, SortKey
 from app.repositories.spellings import SPELLED, spellings
 
-LIST = Listing(("v_ms",), MeasurementSet, (SortKey("sort_processed_at", float, descending=True), SortKey("path", str)))
+IN_WINDOWS = """
+    SELECT m.path FROM json_each(:windows) AS w CROSS JOIN t_ms_index AS m
+    WHERE CAST((ifnull(m.pointing_dec_deg, m.dec_deg) + 90.0) * 10 AS INTEGER) = w.value ->> 0
+      AND ifnull(m.pointing_ra_deg, m.ra_deg) BETWEEN w.value ->> 1 AND w.value ->> 2"""
+
+LIST = Listing(
+    ("v_ms",),
+    MeasurementSet,
+    (SortKey("sort_processed_at", float, descending=True), SortKey("path", str)),
+    MS_COLUMNS,
+    ConeSearch("path", IN_WINDOWS),
+)
 
 GET = f"SELECT {', '.join(MeasurementSetDetail._fields)} FROM v_ms_detail WHERE {SPELLED}"
 FIND = f"SELECT {', '.join(MeasurementSetDetail._fields)} FROM v_ms_detail WHERE path = :path"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from app.domain.calibration import CAL_COLUMNS
 from app.schemas import fields
 from app.schemas.base import Schema
-from app.schemas.lists import ListQuery
+from app.schemas.lists import list_query
 
-
-class CalQuery(ListQuery):
-    """Which calibration tables."""
+CalQuery = list_query("CalQuery", CAL_COLUMNS)
 
 
 class CalTableSchema(Schema):

@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 import marshmallow as ma
 
 from app.domain.errors import InvalidValue
-from app.domain.time import iso_from_unix, mjd_from_iso
+from app.domain.time import iso_from_unix, mjd_from_iso, unix_from_iso, unix_from_mjd
 from app.schemas.base import Computed as Computed
+
+# The year 4596; seconds since 1970 or Julian Dates are larger.
+LARGEST_MJD = 1_000_000.0
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
@@ -78,6 +81,50 @@ class IsoDate(ma.fields.Field[float]):
             raise InvalidValue(attr or "date", f"{error}") from error
 
 
+class Number(ma.fields.Float):
+    """A finite number."""
+
+    PLAIN = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_nan=False, **kwargs)
+
+
+class YesNo(ma.fields.Boolean):
+    """``true`` or ``false``; 1 or 0 inside, as the databases hold it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return int(super()._deserialize(value, attr, data, **kwargs))
+
+
+class MjdMoment(IsoDate):
+    """A moment as an ISO 8601 date or date-time, or as a Modified Julian Date [d], which it is inside."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata = {"type": "string", **self.metadata}
+        self.metadata["description"] += " ISO 8601 (UTC unless it says otherwise) or MJD."
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        try:
+            mjd = float(value)
+        except ValueError:
+            return super()._deserialize(value, attr, data, **kwargs)
+        if not 0 <= mjd < LARGEST_MJD:
+            raise InvalidValue(attr or "date", "as a number it is a Modified Julian Date, such as 60979.5")
+        return mjd
+
+
+class UnixMoment(MjdMoment):
+    """The same, Unix seconds inside."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        try:
+            return unix_from_iso(value)
+        except ValueError:
+            return unix_from_mjd(super()._deserialize(value, attr, data, **kwargs))
+
+
 class Word(ma.fields.String):
     """One of several words, whatever its case; any other is a meaningless value (400)."""
 
@@ -90,6 +137,19 @@ class Word(ma.fields.String):
         if word not in self.words:
             raise InvalidValue(attr or "value", f"expected one of {', '.join(self.words)}")
         return word
+
+
+class TableFormat(Word):
+    """What rows are sent as; where it is not given, the header ``Accept`` says it."""
+
+    FORMATS = ("json", "ndjson", "csv", "votable", "fits", "parquet")
+
+    def __init__(self) -> None:
+        super().__init__(
+            *self.FORMATS,
+            load_default="json",
+            metadata={"description": "What the rows are sent as; `Accept` says the same. All but JSON are streams."},
+        )
 
 
 class Grade(ma.fields.String):

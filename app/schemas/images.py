@@ -6,17 +6,18 @@ from typing import ClassVar
 
 import marshmallow as ma
 
+from app.domain.images import IMAGE_COLUMNS
 from app.schemas import fields
 from app.schemas.base import Schema
-from app.schemas.lists import ListQuery
+from app.schemas.lists import list_query
 
-
-class ImageQuery(ListQuery):
-    """Which images."""
+ImageQuery = list_query("ImageQuery", IMAGE_COLUMNS, on_sky="image")
 
 
 class ImageSchema(Schema):
     """An image in a list."""
+
+    OMIT_NONE: ClassVar[frozenset[str]] = frozenset({"separation_arcsec"})
 
     id = fields.Identifier()
     path = ma.fields.String()
@@ -25,6 +26,7 @@ class ImageSchema(Schema):
     run_id = ma.fields.String(allow_none=True)
     pointing_ra_deg = fields.RightAscension(attribute="center_ra_deg", allow_none=True)
     pointing_dec_deg = fields.Declination(attribute="center_dec_deg", allow_none=True)
+    separation_arcsec = ma.fields.Float(metadata={"description": "From the position searched around."})
 
 
 class ImageDetailSchema(Schema):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from app.domain.jobs import JOB_COLUMNS
 from app.schemas import fields, links
 from app.schemas.base import Schema
-from app.schemas.lists import ListQuery
+from app.schemas.lists import list_query
 
 STATES = ["pending", "running", "completed", "failed", "cancelled"]
 
 
-class JobQuery(ListQuery):
-    """Which jobs."""
+JobQuery = list_query("JobQuery", JOB_COLUMNS)
 
 
 class JobSchema(Schema):

@@ -1,17 +1,27 @@
-"""What every list accepts: a page by number or by cursor, and nothing it does not know."""
+"""What every list accepts: a page by number or by cursor, conditions, an order, columns, and nothing it does not know.
+
+The parameters of a list follow from the columns that it publishes, so they cannot differ from them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from flask import current_app
 
+from app.domain.columns import Column, Kind, named
 from app.domain.paging import PageRequest
+from app.domain.selection import EVERYTHING, SEPARATION, Condition, Operator, Order, Selection, applicable
 from app.schemas import fields
 from app.schemas.base import Schema
+from app.schemas.cones import CONE_FIELDS, cone_of
 
 LARGEST_OFFSET = 2**53
+MOST_VALUES = 1000
+
+_PAGE = ("limit", "offset", "cursor", "count", "format")
 
 
 class ListQuery(Schema):
@@ -20,10 +30,16 @@ class ListQuery(Schema):
     class Meta:
         unknown = ma.RAISE
 
+    CONDITIONS: ClassVar[Mapping[str, tuple[Column, Operator]]] = {}
+    OPTIONS: ClassVar[Collection[str]] = ()
+
     limit = fields.WholeNumber(
-        load_default=lambda: current_app.config["PAGE_DEFAULT"],
-        validate=lambda value: ma.validate.Range(min=0, max=current_app.config["PAGE_MAX"])(value),
-        metadata={"description": "Rows of a page: 100 unless given, 1000 at most, unless the operator set others."},
+        load_default=None,
+        validate=ma.validate.Range(min=0, max=LARGEST_OFFSET),
+        metadata={
+            "description": "Rows of a page: 100 unless given, 1000 at most, unless the operator set others. "
+            "Formats other than JSON hold every row unless it is given, and know no maximum."
+        },
     )
     offset = fields.WholeNumber(
         load_default=0,
@@ -37,16 +53,38 @@ class ListQuery(Schema):
     )
     count = fields.Word(
         "exact",
+        "estimated",
         load_default=None,
-        metadata={"description": "`exact` adds the header `X-Total-Count`; none is counted without it."},
+        metadata={
+            "description": "Adds the header `X-Total-Count`; none is counted without it. `estimated` stops counting at "
+            "10000, and `X-Total-Count-Kind` says which it is: `exact` or `at-least`."
+        },
     )
 
     @ma.post_load
     def to_request(self, data: dict[str, Any], **_: Any) -> PageRequest:
-        """The page asked for, bound to this list and its filters."""
-        page = {name: data.pop(name) for name in ("limit", "offset", "cursor", "count")}
+        """The page asked for, bound to this list and its conditions."""
+        page = {name: data.pop(name) for name in _PAGE if name in data}
+        columns = data.pop("fields", None)
         binding = f"{type(self).__name__}:{sorted(data.items())}"
-        return PageRequest(**page, binding=binding)
+        page["limit"] = _limit(page["limit"], page.get("format", "json"))
+        cone = cone_of(data) if "radius_deg" in self.fields else None
+        orders = data.pop("sort", ())
+        if cone is None and SEPARATION in [*(columns or ()), *(order.column for order in orders)]:
+            raise ma.ValidationError({"sort": ["separation_arcsec needs a position to be separate from."]})
+        options = {name: data[name] for name in self.OPTIONS if name in data}
+        conditions = self._conditions(data)
+        selection = (
+            Selection(conditions, orders, columns, cone) if conditions or orders or columns or cone else EVERYTHING
+        )
+        return PageRequest(**page, binding=binding, selection=selection, options=options)
+
+    def _conditions(self, data: dict[str, Any]) -> tuple[Condition, ...]:
+        return tuple(
+            Condition(*self.CONDITIONS[name], tuple(value) if isinstance(value, list) else value)
+            for name, value in data.items()
+            if name in self.CONDITIONS
+        )
 
     def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
         """Say which parameters there are, where one is unknown."""
@@ -55,3 +93,128 @@ class ListQuery(Schema):
         for name, reasons in error.messages.items():
             if name not in self.load_fields and isinstance(reasons, list):
                 error.messages[name] = [f"Unknown parameter; known are {', '.join(sorted(self.load_fields))}."]
+
+
+def list_query(
+    name: str,
+    columns: Sequence[Column],
+    *,
+    on_sky: str = "",
+    parameters: Mapping[str, ma.fields.Field[Any]] | None = None,
+) -> type[ListQuery]:
+    """The schema of a list's query parameters, made from the columns that it publishes.
+
+    Parameters
+    ----------
+    name
+        Of the schema.
+    columns
+        What rows have, and may be filtered by, sorted by and asked for.
+    on_sky
+        What lies in a cone, for a list that can be searched on the sky: ``source``, ``image`` …
+    parameters
+        Further parameters of the list's own; they are the request's options.
+    """
+    conditions = {
+        operator.parameter(column): (column, operator) for column in columns for operator in applicable(column)
+    }
+    separation = [SEPARATION] if on_sky else []
+    own: dict[str, Any] = {
+        "sort": Sort([column for column in columns if column.is_filter] + separation),
+        "fields": Columns([*columns, *separation]),
+        "format": fields.TableFormat(),
+        **(CONE_FIELDS[on_sky] if on_sky else {}),
+        **(parameters or {}),
+    }
+    filters = {key: _condition(*compared) for key, compared in conditions.items()}
+    taken = filters.keys() & {*own, *ListQuery._declared_fields}
+    assert not taken, f"columns of {name} have the names of parameters: {taken}"
+    described = {"__doc__": f"Which rows, by any of {len(columns)} columns.", "__module__": __name__}
+    known = {"CONDITIONS": conditions, "OPTIONS": tuple(parameters or ())}
+    return type(name, (ListQuery,), filters | own | described | known)
+
+
+def _limit(limit: int | None, wanted: str) -> int | None:
+    if wanted != "json":
+        return limit
+    most = current_app.config["PAGE_MAX"]
+    if limit is not None and limit > most:
+        raise ma.ValidationError({"limit": [f"Must be greater than or equal to 0 and less than or equal to {most}."]})
+    return current_app.config["PAGE_DEFAULT"] if limit is None else limit
+
+
+class Sort(ma.fields.Field[tuple[Order, ...]]):
+    """Column names with commas between, each with a minus in front for descending order."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = named(columns)
+        names = ", ".join(self._columns)
+        super().__init__(
+            load_default=(),
+            metadata={
+                "type": "string",
+                "description": f"Columns with commas between, `-` in front of one for descending order: {names}.",
+                "example": f"-{next(iter(self._columns))}",
+            },
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[Order, ...]:
+        names = [name.strip() for name in str(value).split(",")]
+        orders = [Order(_known(self._columns, name.removeprefix("-")), name.startswith("-")) for name in names]
+        if len({order.column.view_column for order in orders}) < len(orders):
+            raise ma.ValidationError("A column is named twice.")
+        return tuple(orders)
+
+
+class Columns(ma.fields.Field[tuple[Column, ...]]):
+    """Column names with commas between."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = named(columns)
+        super().__init__(
+            metadata={
+                "type": "string",
+                "description": f"Columns to send, with commas between; only they are read: {', '.join(self._columns)}.",
+                "example": ",".join(list(self._columns)[:2]),
+            }
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[Column, ...]:
+        names = dict.fromkeys(name.strip() for name in str(value).split(","))
+        return tuple(_known(self._columns, name) for name in names)
+
+
+def _known(columns: Mapping[str, Column], name: str) -> Column:
+    if name not in columns:
+        raise ma.ValidationError(f"Unknown column {name[:60]!r}; known are {', '.join(columns)}.")
+    return columns[name]
+
+
+def _condition(column: Column, operator: Operator) -> ma.fields.Field[Any]:
+    described = _DESCRIBED[operator].format(column=column.description)
+    if column.unit and operator is not Operator.ONE_OF:
+        described += f" [{column.unit}]"
+    if operator is Operator.ONE_OF:
+        several = ma.validate.Length(max=MOST_VALUES)
+        return ma.fields.List(_FIELDS[column.kind](), validate=several, metadata={"description": described})
+    if operator is Operator.BEGINS:
+        return ma.fields.String(validate=ma.validate.Length(min=1), metadata={"description": described})
+    return _FIELDS[column.kind](metadata={"description": described})
+
+
+_DESCRIBED = {
+    Operator.ONE_OF: "{column} Exactly this; given several times, any of them.",
+    Operator.AT_LEAST: "{column} This or more.",
+    Operator.AT_MOST: "{column} This or less.",
+    Operator.BEGINS: "{column} Begins with this.",
+}
+
+_FIELDS: Mapping[Kind, Callable[..., ma.fields.Field[Any]]] = {
+    Kind.TEXT: ma.fields.String,
+    Kind.IDENTIFIER: fields.WholeNumber,
+    Kind.INTEGER: fields.WholeNumber,
+    Kind.REAL: fields.Number,
+    Kind.BOOLEAN: fields.YesNo,
+    Kind.TIME: fields.UnixMoment,
+    Kind.MJD: fields.MjdMoment,
+}

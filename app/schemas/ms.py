@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import marshmallow as ma
 
+from app.domain.measurement_sets import MS_COLUMNS
 from app.schemas import fields
 from app.schemas.base import Schema
-from app.schemas.lists import ListQuery
+from app.schemas.lists import list_query
 
-
-class MsQuery(ListQuery):
-    """Which measurement sets."""
+MsQuery = list_query("MsQuery", MS_COLUMNS, on_sky="pointing")
 
 
 class MsSchema(Schema):
     """A measurement set in a list; `created_at` is when it was processed."""
+
+    OMIT_NONE: ClassVar[frozenset[str]] = frozenset({"separation_arcsec"})
 
     path = ma.fields.String()
     run_id = ma.fields.String()
@@ -24,6 +27,7 @@ class MsSchema(Schema):
     pointing_ra_deg = fields.RightAscension(allow_none=True)
     pointing_dec_deg = fields.Declination(allow_none=True)
     created_at = fields.UnixTime(attribute="processed_at", allow_none=True)
+    separation_arcsec = ma.fields.Float(metadata={"description": "From the position searched around."})
 
 
 class CalibratorMatchSchema(Schema):

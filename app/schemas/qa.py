@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import marshmallow as ma
 
+from app.domain.graded_days import DaysQuery
+from app.domain.plots import FIRST_MJD, LAST_MJD
 from app.schemas import fields
 from app.schemas.base import Schema
 
@@ -96,3 +98,38 @@ class JobReportSchema(Schema):
     flags = ma.fields.List(ma.fields.Nested(FlagSchema))
     queue_status = ma.fields.String(allow_none=True, metadata={"description": "Status as the jobs table words it."})
     pipeline_config = ma.fields.Dict(allow_none=True)
+
+
+class QaDaysQuery(Schema):
+    """Which days."""
+
+    days = fields.WholeNumber(
+        load_default=30, validate=ma.validate.Range(min=1, max=365), metadata={"description": "How many UTC days."}
+    )
+    end_date = fields.IsoDate(
+        load_default=None,
+        validate=ma.validate.Range(min=FIRST_MJD, max=LAST_MJD, error="Give a day from 1858-11-17 to 2680-04-01."),
+        metadata={"description": "The last of them, `YYYY-MM-DD`; the day of the newest image unless given."},
+    )
+
+    @ma.post_load
+    def to_request(self, data: dict[str, Any], **_: Any) -> DaysQuery:
+        """The days asked for."""
+        return DaysQuery(data["days"], data["end_date"])
+
+
+class QaDaySchema(Schema):
+    """Images made on one UTC day, by grade."""
+
+    date = ma.fields.String(metadata={"format": "date"})
+    good = ma.fields.Integer()
+    warn = ma.fields.Integer()
+    fail = ma.fields.Integer()
+    ungraded = ma.fields.Integer(metadata={"description": "Their measurement set is not indexed."})
+    total = ma.fields.Integer()
+
+
+class QaDaysSchema(Schema):
+    """Days in order, oldest first; every day is there, and none where there is no image at all."""
+
+    days = ma.fields.List(ma.fields.Nested(QaDaySchema))

@@ -7,17 +7,31 @@ from typing import Any, ClassVar
 
 import marshmallow as ma
 
+from app.domain.sources import SOURCE_COLUMNS
 from app.schemas import fields
 from app.schemas.base import Schema
-from app.schemas.lists import ListQuery
+from app.schemas.lists import list_query
+from app.schemas.variability import MetricsByTypeSchema
 
-
-class SourceQuery(ListQuery):
-    """Which sources."""
+SourceQuery = list_query(
+    "SourceQuery",
+    SOURCE_COLUMNS,
+    on_sky="source",
+    parameters={
+        "flux_type": fields.Word(
+            "integrated",
+            "peak",
+            load_default=None,
+            metadata={"description": "Which fluxes the metrics are of; integrated where known, else peak."},
+        )
+    },
+)
 
 
 class SourceSchema(Schema):
-    """A source in a list."""
+    """A source in a list. What is not known of its variability is left out."""
+
+    OMIT_NONE: ClassVar[frozenset[str]] = frozenset({"eta", "v", "peak_flux_jy", "separation_arcsec"})
 
     id = ma.fields.String()
     name = ma.fields.String()
@@ -25,6 +39,10 @@ class SourceSchema(Schema):
     dec_deg = fields.Declination()
     num_images = ma.fields.Integer(metadata={"description": "Images on record in which it was measured."})
     image_id = fields.Identifier(allow_none=True, metadata={"description": "The newest of them."})
+    eta = ma.fields.Float(metadata={"description": "Reduced χ² about the weighted mean flux, η."})
+    v = ma.fields.Float(metadata={"description": "Coefficient of variation of the flux, V."})
+    peak_flux_jy = ma.fields.Float(metadata={"description": "Largest peak flux measured [Jy/beam]."})
+    separation_arcsec = ma.fields.Float(metadata={"description": "From the position searched around."})
 
 
 class ContributingImageSchema(Schema):
@@ -52,24 +70,18 @@ class SourceDetailSchema(Schema):
     latest_image_id = fields.Identifier(allow_none=True)
 
 
-class LightCurveQuery(Schema):
-    """Which part of a light curve; both times are included."""
-
-    start_date = fields.IsoDate(
-        load_default=None,
-        metadata={"description": "`YYYY-MM-DD` or `YYYY-MM-DDTHH:MM:SS[.f][Z]`, UTC; a bare date means 00:00."},
-    )
-    end_date = fields.IsoDate(load_default=None, metadata={"description": "As `start_date`."})
-
-
 class MeasurementSchema(Schema):
     """A point of a light curve: Jy, or Jy/beam where only the peak was measured."""
+
+    OMIT_NONE: ClassVar[frozenset[str]] = frozenset({"flags", "quality_flag"})
 
     mjd = fields.Mjd(allow_none=True)
     flux_jy = ma.fields.Float(allow_none=True)
     flux_err_jy = ma.fields.Float(allow_none=True)
     snr = ma.fields.Float(allow_none=True)
     image_path = ma.fields.String()
+    flags = ma.fields.Integer(metadata={"description": "Bits that the pipeline set; left out where it sets none."})
+    quality_flag = ma.fields.String(metadata={"description": "Word that the pipeline set."})
 
 
 class LightCurveSchema(Schema):
@@ -119,6 +131,8 @@ class VariabilitySchema(Schema):
     is_variable = ma.fields.Boolean(allow_none=True, metadata={"description": "Whether the index exceeds 0.1."})
     flux_stats = ma.fields.Nested(FluxStatisticsSchema, allow_none=True)
     message = ma.fields.String(metadata={"description": "Only where too little is known."})
+    flux_type = ma.fields.String(allow_none=True, metadata={"description": "`integrated` where known, else `peak`."})
+    metrics = ma.fields.Nested(MetricsByTypeSchema)
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
         """Serialize as marshmallow does: what a record has no attribute for is left out."""

@@ -9,18 +9,20 @@ from app.domain.paging import Page, PageRequest
 from app.domain.provenance import Provenance
 from app.repositories.images import ImageRepository
 from app.services.files import DataFiles
+from app.services.sky import SkySearch
 
 
 class ImageService:
     """Images, where they came from, and their files."""
 
-    def __init__(self, images: ImageRepository, files: DataFiles) -> None:
+    def __init__(self, images: ImageRepository, files: DataFiles, sky: SkySearch) -> None:
         self._images = images
         self._files = files
+        self._sky = sky
 
     def page(self, request: PageRequest) -> Page[Image]:
-        """Images, newest first."""
-        return self._images.page(request)
+        """Images, newest first unless chosen otherwise; raises NotFound for a source nobody knows."""
+        return self._sky.page(request, self._images.page)
 
     def get(self, identifier: str) -> ImageDetail:
         """One image with its newest QA merged in; raises NotFound."""

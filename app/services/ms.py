@@ -6,17 +6,19 @@ from app.domain.measurement_sets import MeasurementSet, MeasurementSetDetail
 from app.domain.paging import Page, PageRequest
 from app.domain.provenance import Provenance
 from app.repositories.ms import MsRepository
+from app.services.sky import SkySearch
 
 
 class MsService:
     """Measurement sets, and what was made from them."""
 
-    def __init__(self, measurement_sets: MsRepository) -> None:
+    def __init__(self, measurement_sets: MsRepository, sky: SkySearch) -> None:
         self._measurement_sets = measurement_sets
+        self._sky = sky
 
     def page(self, request: PageRequest) -> Page[MeasurementSet]:
-        """Measurement sets, newest processed first."""
-        return self._measurement_sets.page(request)
+        """Measurement sets, newest processed first unless chosen otherwise; raises NotFound for an unknown source."""
+        return self._sky.page(request, self._measurement_sets.page)
 
     def get(self, path: str) -> MeasurementSetDetail:
         """One measurement set with its calibration tables; raises NotFound."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from app.domain.errors import QueueUnavailable
-from app.domain.paging import Page, PageRequest, decode_cursor, encode_cursor
+from app.domain.paging import Page, PageRequest, Total, decode_cursor, encode_cursor
 from app.domain.queue import Canceled, QueueJob, QueueOverview
 from app.queue.engine import Engine
 from app.queue.heartbeat import Workers
@@ -45,7 +45,7 @@ class QueueService:
     def page(self, request: PageRequest, status: str | None) -> Page[QueueJob]:
         """Jobs newest first, those in one state or in any."""
         jobs = [job for job in self._records.all() if status is None or job.status == status]
-        total = len(jobs) if request.count == "exact" else None
+        total = Total(len(jobs), "exact") if request.count else None
         if request.cursor is not None:
             last = decode_cursor(request.cursor, request.binding, (float, str))
             jobs = [job for job in jobs if (job.created_at, job.job_id) < last]
@@ -59,6 +59,14 @@ class QueueService:
     def get(self, job_id: str) -> QueueJob:
         """One job; raises NotFound."""
         return self._records.get(job_id)
+
+    def of_run(self, run_id: str) -> QueueJob | None:
+        """The job that makes a run, or ``None``."""
+        return self._records.of_run(run_id)
+
+    def reruns_of(self, run_id: str) -> list[QueueJob]:
+        """Jobs that do a run again and have not ended, newest first."""
+        return [job for job in self._records.all() if job.meta.get("original_run_id") == run_id and not job.ended]
 
     def cancel(self, job_id: str) -> Canceled:
         """Cancel a job: it never starts, or its command is stopped. Its state now, which for one that has ended

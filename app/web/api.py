@@ -13,17 +13,27 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import flask_smorest
-from flask import request
+from flask import Request, request
 from marshmallow import EXCLUDE
 from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from app.domain.paging import Page
+from app.schemas.fields import TableFormat
 from app.schemas.problems import ProblemSchema
+from app.services.tables import FORMATS, Table
 from app.web import errors
 from app.web.auth import PUBLIC, enforce
+from app.web.media import JSON, accepted_format, requested_format
 from app.web.problems import CONTENT_TYPE
+from app.web.tables import send_page, send_table
+
+_TABLES = {
+    form.content_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for form in FORMATS.values()
+}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +43,15 @@ _LINK = {
     "description": "RFC 8288: `first`, and `next` while there is more.",
     "schema": {"type": "string"},
 }
-_TOTAL = {"description": "Number of rows in the whole list, with `count=exact`.", "schema": {"type": "integer"}}
+_TOTAL = {"description": "Number of rows in the whole list, with `count=`.", "schema": {"type": "integer"}}
+_TOTAL_KIND = {
+    "description": "Whether there are so many, or at least so many.",
+    "schema": {"type": "string", "enum": ["exact", "at-least"]},
+}
+_COVERED = {
+    "description": "Where nothing lies in the cone: whether any image shows its centre.",
+    "schema": {"type": "string", "enum": ["true", "false", "unknown"]},
+}
 
 
 class FilePath(BaseConverter):
@@ -52,6 +70,14 @@ class Parser(FlaskParser):
     """webargs: a list's schema refuses unknown parameters, any other ignores them."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None, "json": EXCLUDE}  # noqa: RUF012
+
+    def load_querystring(self, req: Request, schema: Any) -> Any:
+        """The query string; what a list is to be sent as may stand in the Accept header as well."""
+        if not isinstance(schema.fields.get("format"), TableFormat) or "format" in req.args:
+            return super().load_querystring(req, schema)
+        arguments = MultiDict(req.args)
+        arguments["format"] = accepted_format(req.headers.get("Accept", ""))
+        return MultiDictProxy(arguments, schema)
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -84,10 +110,30 @@ class Blueprint(flask_smorest.Blueprint):
         @wraps(view)
         def paged(*args: Any, **kwargs: Any) -> Any:
             page: Page[Any] = view(*args, **kwargs)
-            return page.items, page_headers(page)
+            if page.columns is None:
+                return page.items, page_headers(page)
+            response = send_page(page, page.columns, self.name)
+            response.headers.update(page_headers(page))
+            if response.is_streamed:
+                request.environ.pop(CACHEABLE, None)
+            return response
 
         paged._apidoc = {**getattr(view, "_apidoc", {}), "paginated": True}  # type: ignore[attr-defined]
         return paged  # type: ignore[return-value]
+
+    def tabulated(self, view: F) -> F:
+        """Decorator: a view's record, which has ``rows``, can be had as a table of them as well."""
+
+        @wraps(view)
+        def shown(*args: Any, **kwargs: Any) -> Any:
+            record, form = view(*args, **kwargs), requested_format()
+            if form == JSON:
+                return record, {"Vary": "Accept"}
+            request.environ.pop(CACHEABLE, None)
+            return send_table(Table(self.name, record.columns, record.rows), form)
+
+        shown._apidoc = {**getattr(view, "_apidoc", {}), "tabulated": True}  # type: ignore[attr-defined]
+        return shown  # type: ignore[return-value]
 
     def cacheable(self, view: F) -> F:
         """Decorator: the answer depends on the request and the databases alone, so it may be kept while they stand."""
@@ -109,7 +155,14 @@ class Blueprint(flask_smorest.Blueprint):
             responses.setdefault(401, "UNAUTHORIZED")
             responses.setdefault(403, "FORBIDDEN")
         if info.get("paginated"):
-            responses[200]["headers"] = {"Link": _LINK, "X-Total-Count": _TOTAL}
+            responses[200]["headers"] = {
+                "Link": _LINK,
+                "X-Total-Count": _TOTAL,
+                "X-Total-Count-Kind": _TOTAL_KIND,
+                "X-Covered": _COVERED,
+            }
+        if info.get("paginated") or info.get("tabulated"):
+            responses[200].setdefault("content", {}).update(_TABLES)
         if info.get("cacheable"):
             responses[304] = "NOT_MODIFIED"
         return doc
@@ -146,9 +199,13 @@ def page_headers(page: Page[Any]) -> dict[str, str]:
     links = [_link("first", None)]
     if page.next_cursor is not None:
         links.append(_link("next", page.next_cursor))
-    headers = {"Link": ", ".join(links)}
+    headers = {"Vary": "Accept"}
+    if page.format == JSON:
+        headers["Link"] = ", ".join(links)
     if page.total is not None:
-        headers["X-Total-Count"] = str(page.total)
+        headers |= {"X-Total-Count": str(page.total.rows), "X-Total-Count-Kind": page.total.kind}
+    if page.covered is not None:
+        headers["X-Covered"] = page.covered
     return headers
 
 

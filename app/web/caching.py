@@ -27,6 +27,7 @@ from werkzeug.http import parse_accept_header, parse_etags
 from app.db import deadline
 from app.web.api import CACHEABLE
 from app.web.browsers import ALGORITHMS
+from app.web.media import accepted_format
 from app.web.store import Entry, Headers, Key, Store, Token
 
 Environ = dict[str, Any]
@@ -120,6 +121,7 @@ class ResponseCache:
             environ.get("PATH_INFO", ""),
             environ.get("QUERY_STRING", ""),
             encoding,
+            accepted_format(environ.get("HTTP_ACCEPT", "")),
             origin if self._any_origin or origin.casefold() in self._origins else "",
         )
 

@@ -37,6 +37,8 @@ STATUS: dict[type[domain.ContimgError], int] = {
     domain.OutsideImage: 404,
     domain.CutoutTooLarge: 422,
     domain.TooFewImages: 404,
+    domain.NotAllowed: 403,
+    domain.NotInstalled: 501,
 }
 # Seconds after which trying again makes sense.
 RETRY_AFTER_S: dict[type[domain.ContimgError], int] = {
@@ -132,4 +134,6 @@ def _faults(messages: Any, loc: tuple[str, ...] = ()) -> Iterator[dict[str, Any]
         for reason in messages:
             yield from _faults(reason, loc)
     else:
-        yield {"loc": list(loc), "field": loc[-1] if loc else "", "message": str(messages)}
+        # The place of an item in a list is no name: the field is what the list is called.
+        named = [part for part in loc if not part.isdigit()]
+        yield {"loc": list(loc), "field": named[-1] if named else "", "message": str(messages)}

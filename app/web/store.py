@@ -30,6 +30,7 @@ class Key(NamedTuple):
     path: str
     query: str
     encoding: str
+    form: str
     origin: str
 
 

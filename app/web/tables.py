@@ -1,20 +1,92 @@
-"""Tables as CSV files (RFC 4180) that a spreadsheet opens without running anything."""
+"""Lists as tables: rows of chosen columns as JSON, or streamed in one of the formats of tables."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+import marshmallow as ma
 from flask import Response
 
-# A cell that begins with one of these is a formula to a spreadsheet.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from app.domain.columns import Column, Kind
+from app.domain.paging import Page
+from app.domain.time import iso_from_unix
+from app.services.tables import FORMATS, Table
+from app.services.tables.csv import guarded
+from app.web.json import encode
+from app.web.media import JSON
+
+_WIRES: dict[Kind, Callable[[Any], Any]] = {Kind.IDENTIFIER: str, Kind.TIME: iso_from_unix, Kind.BOOLEAN: bool}
+
+
+def send_page(page: Page[Any], columns: Sequence[Column], name: str) -> Response:
+    """Answer with rows of chosen columns.
+
+    Parameters
+    ----------
+    page
+        Whose items are rows.
+    columns
+        What they are rows of.
+    name
+        Of the list; files are called by it.
+    """
+    if page.format == JSON:
+        return Response(encode(list(_objects(page.items, columns))), mimetype="application/json")
+    return send_table(Table(name, columns, page.items), page.format)
+
+
+def send_table(table: Table, form: str) -> Response:
+    """Answer with a table as a stream that begins once its first rows are there."""
+    written = FORMATS[form]
+    pieces = iter(written.write(table))
+    first = next(pieces, b"")
+    headers = {"Content-Disposition": f'attachment; filename="{table.name}.{written.extension}"'}
+    if written.content_type.startswith("application/x-votable"):
+        headers = {}  # shown by what asked for it, TOPCAT or a browser
+    return Response(_Stream(first, pieces), content_type=written.content_type, headers=headers)
+
+
+def send_records(
+    records: Iterable[Any], schema: ma.Schema, columns: Sequence[Column], name: str, form: str
+) -> Response:
+    """Answer with records as a stream: a JSON array of them, or a table of all their ``rows``."""
+    if form != JSON:
+        return send_table(Table(name, columns, chain.from_iterable(record.rows for record in records)), form)
+    pieces = _array(map(schema.dump, records))
+    return Response(_Stream(next(pieces), pieces), mimetype="application/json")
+
+
+def _array(objects: Iterable[Any]) -> Iterator[bytes]:
+    separator = b"["
+    for found in objects:
+        yield separator + encode(found)
+        separator = b","
+    yield b"]" if separator == b"," else b"[]"
+
+
+class _Stream:
+    """Pieces of a body; closing it closes what they come from, wherever it has got to."""
+
+    def __init__(self, first: bytes, pieces: Iterator[bytes]) -> None:
+        self._all = chain((first,), pieces)
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._all
+
+    def close(self) -> None:
+        """Stop reading."""
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
 
 
 def csv_response(name: str, lines: Sequence[Mapping[str, Any]]) -> Response:
-    """Answer with a table to download.
+    """Answer with a small table to download.
 
     Parameters
     ----------
@@ -26,11 +98,17 @@ def csv_response(name: str, lines: Sequence[Mapping[str, Any]]) -> Response:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(lines[0])
-    writer.writerows([_cell(value) for value in line.values()] for line in lines)
+    writer.writerows([guarded(value) if isinstance(value, str) else value for value in line.values()] for line in lines)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _cell(value: Any) -> Any:
-    """A value as a cell: text that a spreadsheet would run gets an apostrophe in front; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+def _objects(rows: Iterable[tuple[Any, ...]], columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
+    names = [column.name for column in columns]
+    wires = [(column.name, _WIRES[column.kind]) for column in columns if column.kind in _WIRES]
+    for row in rows:
+        found = dict(zip(names, row, strict=True))
+        for name, wire in wires:
+            if found[name] is not None:
+                found[name] = wire(found[name])
+        yield found

@@ -18,6 +18,9 @@ from app.schemas.base import Schema
 from app.web.auth import PUBLIC, WRITE
 from tests.contract.snapshot import SNAPSHOT, document
 
+# Questions too long for an address.
+READS_BY_POST = {"/api/v1/images/bulk-download", "/api/v1/lightcurves"}
+
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
@@ -47,13 +50,13 @@ def test_every_route_declares_its_access(app: Flask) -> None:
 def test_reads_are_public_and_writes_are_not(app: Flask) -> None:
     for rule in resource_rules(app):
         access = app.view_functions[rule.endpoint]._apidoc["access"]  # type: ignore[attr-defined]
-        writes = (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"}
+        writes = (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"} and rule.rule not in READS_BY_POST
         assert access == (WRITE if writes else PUBLIC), rule.rule
 
 
 def test_no_write_is_reached_without_credentials(app: Flask) -> None:
     client = app.test_client()
-    for rule in resource_rules(app):
+    for rule in [rule for rule in resource_rules(app) if rule.rule not in READS_BY_POST]:
         for method in (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"}:
             path = rule.rule
             for argument in rule.arguments:

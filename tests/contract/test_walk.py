@@ -49,6 +49,10 @@ def make_source(pipeline: Pipeline, name: str, key: Any) -> None:
         pipeline.make_photometry(source_id=name)
 
 
+def make_measurement(pipeline: Pipeline, name: str, key: Any) -> None:
+    pipeline.make_photometry(source_id=name, measured_at=key)
+
+
 def make_ms(pipeline: Pipeline, name: str, key: Any) -> None:
     pipeline.make_ms(name, processed_at=key)
 
@@ -86,6 +90,7 @@ def remover(table: str, column: str) -> Callable[[Pipeline, str], None]:
 KINDS = [
     Kind("/images", "path", make_image, remover("images", "path"), MOMENTS),
     Kind("/sources", "id", make_source, remover("photometry", "source_id"), [1, 2, 3]),
+    Kind("/photometry", "source_id", make_measurement, remover("photometry", "source_id"), MOMENTS),
     Kind("/ms", "path", make_ms, remover("ms_index", "path"), MISSING),
     Kind("/cal", "path", make_caltable, remover("caltables", "path"), MOMENTS),
     Kind("/jobs", "run_id", make_run, remove_run, MISSING),

@@ -13,8 +13,10 @@ from app.db.pipeline import PipelineDatabase, PipelineFiles
 from app.db.upgrade import PipelineUpgrade
 from app.domain.paging import PageRequest
 from app.domain.sources import Source
+from app.repositories.images import ImageRepository
 from app.repositories.photometry import OF_SOURCE, PhotometryRepository
-from app.repositories.sources import IMAGES, LIST, SourceRepository
+from app.repositories.sources import IMAGES, LISTS, SourceRepository
+from app.services.sky import SkySearch
 from app.services.sources import SourceService
 from tests.support.pipeline import GENERATIONS, Pipeline, image_path
 
@@ -31,7 +33,8 @@ class Survey:
         self.pipeline = pipeline
         self.database = PipelineDatabase(PipelineFiles(pipeline.products_path, None))
         self.repository = SourceRepository(self.database)
-        self.service = SourceService(self.repository, PhotometryRepository(self.database))
+        sky = SkySearch(ImageRepository(self.database), self.repository)
+        self.service = SourceService(self.repository, PhotometryRepository(self.database), sky)
 
     def plan(self, sql: str) -> list[tuple[int, str]]:
         """Steps of SQLite's plan, each with the number of the step it belongs to, 0 for the statement itself."""
@@ -62,14 +65,14 @@ def survey(
         made.database.close()
 
 
-@pytest.mark.parametrize("sql", [LIST.first_sql, LIST.next_sql], ids=["first", "next"])
+@pytest.mark.parametrize("sql", [LISTS[None].sql(), LISTS[None].sql(behind=True)], ids=["first", "next"])
 def test_page_of_sources_is_read_in_order_and_no_further(survey: Survey, sql: str) -> None:
     steps = survey.plan(sql)
     assert not [step for parent, step in steps if parent == 0 and "TEMP B-TREE" in step], steps
     assert not [step for _, step in steps if step.startswith(("MATERIALIZE", "CO-ROUTINE"))], steps
 
 
-@pytest.mark.parametrize("sql", [OF_SOURCE, IMAGES], ids=["measurements", "images"])
+@pytest.mark.parametrize("sql", [OF_SOURCE[None], IMAGES], ids=["measurements", "images"])
 def test_measurements_of_a_source_are_found_by_index(survey: Survey, sql: str) -> None:
     scanned = [step for _, step in survey.plan(sql) if step.startswith("SCAN") and "photometry" in step]
     assert scanned == []

@@ -1,0 +1,34 @@
+"""What a client asks to have a list sent as: ``format=``, else the ``Accept`` header, else JSON."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from flask import request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from app.services.tables import FORMATS
+
+JSON = "json"
+# Not application/xml or text/xml: browsers ask for those before anything else, and mean pages.
+_AMBIGUOUS = frozenset({"application/xml", "text/xml"})
+_NAMES = {"application/json": JSON} | {
+    media_type: form.name
+    for form in FORMATS.values()
+    for media_type in form.media_types
+    if media_type not in _AMBIGUOUS
+}
+
+
+def requested_format() -> str:
+    """Name of the format that the request at hand asks for; what it may be was seen to before."""
+    return request.args.get("format", "").lower() or accepted_format(request.headers.get("Accept", ""))
+
+
+@lru_cache(maxsize=256)
+def accepted_format(accept: str) -> str:
+    """Name of the format that an Accept header likes best; JSON where it likes none of ours, or all the same."""
+    if not accept or accept == "*/*":
+        return JSON
+    return _NAMES[parse_accept_header(accept, MIMEAccept).best_match(list(_NAMES), "application/json")]

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import sqlite3
 
+from app.db import aggregates
+from app.db.light_curves import FLUX_TYPES, light_curve_columns
 from app.db.parts import standing_parts
 
 SUMMARIES = ("counts", "sources")
 
+# Band of a tenth of a degree of declination; cone searches look a few of them up.
+ZONE = "CAST(({of}.dec_deg + 90.0) * 10 AS INTEGER) AS zone"
+
 # A doubtful row is one whose newest image went, and none as new has come since.
-SUMMARISED_SOURCE = """
+SUMMARISED_SOURCE = f"""
     SELECT s.source_id AS id, s.ra_deg, s.dec_deg, s.num_images,
            CASE WHEN s.doubtful THEN (
                SELECT i.id FROM t_photometry AS m JOIN t_images AS i ON i.path = m.image_path
                WHERE m.source_id = s.source_id ORDER BY i.created_at DESC, i.id DESC LIMIT 1)
-           ELSE s.image_id END AS image_id
+           ELSE s.image_id END AS image_id, {ZONE.format(of="s")}{{light_curve}}
     FROM main.contimg_api_source AS s"""
 
 # The first row of a source stands for it, the newest measurement tells where it is. A GROUP BY would say the same, but
 # only a plain join is read in order and no further than the page needs.
-GROUPED_SOURCE = """
+GROUPED_SOURCE = f"""
     SELECT p.source_id AS id, n.ra_deg, n.dec_deg,
            (SELECT count(DISTINCT i.path) FROM t_photometry AS m JOIN t_images AS i ON i.path = m.image_path
             WHERE m.source_id = p.source_id) AS num_images,
            (SELECT i.id FROM t_photometry AS m JOIN t_images AS i ON i.path = m.image_path
-            WHERE m.source_id = p.source_id ORDER BY i.created_at DESC, i.id DESC LIMIT 1) AS image_id
+            WHERE m.source_id = p.source_id ORDER BY i.created_at DESC, i.id DESC LIMIT 1) AS image_id,
+           {ZONE.format(of="n")}{{light_curve}}
     FROM t_photometry AS p JOIN t_photometry AS n ON n.id = (
         SELECT l.id FROM v_photometry AS l WHERE l.source_id = p.source_id ORDER BY l.mjd DESC, l.id DESC LIMIT 1)
     WHERE p.source_id IS NOT NULL AND NOT EXISTS (
@@ -52,7 +58,9 @@ COUNTS = {
 
 
 def summary_views(connection: sqlite3.Connection, *, registry: str | None) -> dict[str, str]:
-    """SELECT statements of ``v_source`` and ``v_count`` for this connection's files.
+    """SELECT statements of ``v_source``, its sisters by flux type, and ``v_count`` for this connection's files.
+
+    Registers the functions that they use.
 
     Parameters
     ----------
@@ -61,6 +69,7 @@ def summary_views(connection: sqlite3.Connection, *, registry: str | None) -> di
     registry
         Schema name that holds ``caltables``, or ``None``.
     """
+    aggregates.register(connection)
     main = standing_parts(connection, "main", SUMMARIES)
     kept: list[str] = []
     has_sources = {"counts", "sources"} <= main
@@ -77,9 +86,16 @@ def summary_views(connection: sqlite3.Connection, *, registry: str | None) -> di
         kept.append("caltables")
     arms += [select for kind, select in COUNTS.items() if kind not in kept]
     return {
-        "v_source": SUMMARISED_SOURCE if has_sources else GROUPED_SOURCE,
+        "v_source": _sources(has_sources, None),
+        **{f"v_source_{flux_type}": _sources(has_sources, flux_type) for flux_type in FLUX_TYPES},
         "v_count": f"SELECT kind, key, n FROM ({' UNION ALL '.join(arms)}) WHERE n > 0",
     }
+
+
+def _sources(kept: bool, flux_type: str | None) -> str:
+    source_id = "s.source_id" if kept else "p.source_id"
+    columns = light_curve_columns(source_id, kept=kept, flux_type=flux_type)
+    return (SUMMARISED_SOURCE if kept else GROUPED_SOURCE).format(light_curve=columns)
 
 
 def _kept(schema: str, kinds: list[str]) -> str:

@@ -33,6 +33,10 @@ LEFTOVERS = """
     ORDER BY type <> 'trigger', type <> 'index', name
 """
 HAS_VERSION = "SELECT count(*) FROM sqlite_master WHERE name = 'contimg_api_version'"
+TRIGGERED = """
+    SELECT DISTINCT t.tbl_name, m.type = 'view' FROM sqlite_master AS t JOIN sqlite_master AS m ON m.name = t.tbl_name
+    WHERE t.type = 'trigger' AND t.name LIKE :ours ESCAPE '\\'
+"""
 VERSION = "SELECT version_num FROM contimg_api_version"
 
 
@@ -181,14 +185,12 @@ def _check(driver: sqlite3.Connection) -> None:
 
     A trigger that does not compile would fail the pipeline's next write; here it fails the migration.
     """
-    tables = driver.execute(
-        "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE :ours ESCAPE '\\'",
-        {"ours": OURS},
-    ).fetchall()
-    for (table,) in tables:
+    for table, is_view in driver.execute(TRIGGERED, {"ours": OURS}).fetchall():
+        driver.execute(f"EXPLAIN INSERT INTO {table} DEFAULT VALUES").fetchall()
+        if is_view:  # takes nothing but insertions
+            continue
         for column in [row[1] for row in driver.execute(f"PRAGMA table_info({table})")]:
             driver.execute(f'EXPLAIN UPDATE {table} SET "{column}" = NULL').fetchall()
-        driver.execute(f"EXPLAIN INSERT INTO {table} DEFAULT VALUES").fetchall()
         driver.execute(f"EXPLAIN DELETE FROM {table}").fetchall()
 
 

@@ -34,7 +34,7 @@ def kept_sources(connection: sqlite3.Connection) -> Sources:
     connection.execute("CREATE TEMP VIEW IF NOT EXISTS t_images AS SELECT id, path, created_at FROM images")
     sql = f"""
         SELECT v.id, k.n_points, v.num_images, v.image_id, v.ra_deg, v.dec_deg
-        FROM ({SUMMARISED_SOURCE}) AS v JOIN contimg_api_source AS k ON k.source_id = v.id"""
+        FROM ({SUMMARISED_SOURCE.format(light_curve="")}) AS v JOIN contimg_api_source AS k ON k.source_id = v.id"""
     return {source: tuple(values) for source, *values in connection.execute(sql)}  # type: ignore[misc]
 
 

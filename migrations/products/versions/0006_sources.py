@@ -1,7 +1,8 @@
 """``contimg_api_source``: one row for each source, kept exact by triggers on photometry and images.
 
 It holds what the canonical view ``v_source`` publishes: where the source is (its newest measurement), in how many
-images it was measured, and the newest of them. Later revisions add columns for its light curve.
+images it was measured, and the newest of them; and what its light curve comes to
+(:mod:`migrations.products.light_curves`).
 
 A measurement that comes or goes is added to what is known, or taken off it, in a few index look-ups. What cannot be
 followed in steps (a measurement that moves to another source or image, an image that changes its name or replaces
@@ -11,19 +12,24 @@ and working-out exclude each other, because SQLite promises no order among trigg
 One thing is put off: when the newest image of a source goes, finding the next takes a look at all of its measurements.
 The row is marked ``doubtful`` instead, and the view takes that look for such rows. What it says of the newest image is
 then still an upper bound, so that a measurement in an image as new (the same, measured again) settles the doubt.
+
+Another thing put off is the light curve of a source of which measurements went or changed: its row is ``unsettled``,
+and the view looks at the measurements, until the next one of that source has all of it worked out anew. So it costs
+little to withdraw many measurements, or to correct them all.
 """
 
 from __future__ import annotations
 
-from migrations.products import replaced
+from migrations.products import light_curves, replaced
 from migrations.products.laying import columns, lay, read, take_away
+from migrations.products.source_images import MADE, RENAMED, UNMADE, WORK_OUT_IMAGES
 
 revision = "0006"
 down_revision = "0005"
 
 PART = "sources"
 WATCHED = {
-    "photometry": ("id", "source_id", "image_path", "ra_deg", "dec_deg", "mjd", "measured_at"),
+    "photometry": ("id", "source_id", "image_path", "ra_deg", "dec_deg", "mjd", "measured_at", *light_curves.WATCHED),
     "images": ("id", "path", "created_at"),
 }
 
@@ -31,23 +37,10 @@ TABLE = """
     CREATE TABLE contimg_api_source (
         source_id TEXT NOT NULL PRIMARY KEY, n_points INTEGER NOT NULL, num_images INTEGER NOT NULL,
         image_created_at REAL, image_id INTEGER, doubtful INTEGER NOT NULL DEFAULT 0,
-        ra_deg REAL, dec_deg REAL, newest_mjd REAL, newest_id INTEGER
+        ra_deg REAL, dec_deg REAL, newest_mjd REAL, newest_id INTEGER,
+        unsettled INTEGER NOT NULL DEFAULT 1, settled_by INTEGER, {light_curves}
     ) WITHOUT ROWID
 """
-
-# The newest image of the sources that {which} holds for, from the tables.
-WORK_OUT_IMAGE = """
-        UPDATE contimg_api_source SET (image_created_at, image_id, doubtful) = (
-            SELECT i.created_at, i.id, 0 FROM photometry AS q JOIN images AS i ON i.path = q.image_path
-            WHERE q.source_id = contimg_api_source.source_id ORDER BY i.created_at DESC, i.id DESC LIMIT 1)
-        WHERE {which} AND num_images > 0;"""
-
-# Everything about the images of the sources that {which} holds for, from the tables.
-WORK_OUT_IMAGES = f"""
-        UPDATE contimg_api_source SET image_created_at = NULL, image_id = NULL, doubtful = 0, num_images = (
-            SELECT count(DISTINCT i.path) FROM photometry AS q JOIN images AS i ON i.path = q.image_path
-            WHERE q.source_id = contimg_api_source.source_id)
-        WHERE {{which}};{WORK_OUT_IMAGE}"""
 
 # The newest measurement of the sources that {which} holds for, from the table.
 WORK_OUT_POSITION = """
@@ -77,8 +70,8 @@ FILL = """
 
 # -- photometry
 
-# One statement, because it runs for every measurement. A source that is not there yet is worked out by REPLACED; should
-# that have fired before, the row holds this measurement already, as the newest.
+# One statement, because it runs for every measurement. A source that is not there yet, or is unsettled, is worked out
+# by REPLACED; should that have fired before, the row holds this measurement already.
 MEASURED = """
     CREATE TRIGGER contimg_api_photometry_source_insert AFTER INSERT ON photometry
     WHEN NEW.source_id IS NOT NULL AND NOT {notes}
@@ -97,8 +90,8 @@ MEASURED = """
             (ra_deg, dec_deg, newest_mjd, newest_id) = (
                 SELECT ra_deg, dec_deg, newest_mjd, newest_id WHERE newest_mjd > {mjd}
                     OR newest_mjd IS {mjd} AND newest_id > NEW.id OR newest_mjd IS NOT NULL AND {mjd} IS NULL
-                UNION ALL SELECT NEW.ra_deg, NEW.dec_deg, {mjd}, NEW.id LIMIT 1)
-        WHERE source_id = NEW.source_id AND newest_id <> NEW.id;
+                UNION ALL SELECT NEW.ra_deg, NEW.dec_deg, {mjd}, NEW.id LIMIT 1){steps}
+        WHERE source_id = NEW.source_id AND settled_by IS NOT NEW.id;
     END
 """
 
@@ -108,7 +101,7 @@ REMOVED = """
     CREATE TRIGGER contimg_api_photometry_source_delete AFTER DELETE ON photometry
     WHEN OLD.source_id IS NOT NULL
     BEGIN
-        UPDATE contimg_api_source SET n_points = n_points - 1 WHERE source_id = OLD.source_id;
+        UPDATE contimg_api_source SET n_points = n_points - 1, unsettled = 1 WHERE source_id = OLD.source_id;
         DELETE FROM contimg_api_source WHERE source_id = OLD.source_id AND n_points = 0;
         UPDATE contimg_api_source SET num_images = num_images - 1,
             doubtful = num_images > 1 AND (doubtful OR image_id IN (SELECT id FROM images WHERE path = OLD.image_path)),
@@ -135,48 +128,30 @@ RELOCATED = """
     END
 """
 
+# What it does stands in a trigger of its own, which only then is entered: SQLite makes room for everything that a
+# trigger might do before it looks whether there is anything to do.
 REPLACED = """
     CREATE TRIGGER contimg_api_photometry_source_replace AFTER INSERT ON photometry
     WHEN {notes} OR NEW.source_id IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM contimg_api_source WHERE source_id = NEW.source_id)
-    BEGIN{work_out}
-    END
-"""
-
-# -- images
-
-MADE = """
-    CREATE TRIGGER contimg_api_images_source_insert AFTER INSERT ON images
-    WHEN EXISTS (SELECT 1 FROM photometry WHERE image_path = NEW.path) AND NOT {notes}
+        AND NOT EXISTS (SELECT 1 FROM contimg_api_source WHERE source_id = NEW.source_id AND NOT unsettled)
     BEGIN
-        UPDATE contimg_api_source SET
-            num_images = num_images + NOT EXISTS (SELECT 1 FROM images WHERE path = NEW.path AND id <> NEW.id)
-        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = NEW.path);
-        UPDATE contimg_api_source SET image_created_at = NEW.created_at, image_id = NEW.id, doubtful = 0
-        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = NEW.path) AND (
-            image_id IS NULL OR NEW.created_at > image_created_at
-            OR NEW.created_at = image_created_at AND NEW.id >= image_id);
+        INSERT INTO contimg_api_source_anew (source_id, id) VALUES (NEW.source_id, NEW.id);
     END
 """
+ANEW = (
+    "CREATE VIEW contimg_api_source_anew AS SELECT source_id, settled_by AS id FROM contimg_api_source WHERE FALSE",
+    """
+    CREATE TRIGGER contimg_api_source_anew_insert INSTEAD OF INSERT ON contimg_api_source_anew
+    BEGIN{work_out}{settle}
+    END
+    """,
+)
 
-# Before the deletion, while the measurements that it may take along are still there.
-UNMADE = """
-    CREATE TRIGGER contimg_api_images_source_delete BEFORE DELETE ON images
-    WHEN EXISTS (SELECT 1 FROM photometry WHERE image_path = OLD.path)
+CHANGED = """
+    CREATE TRIGGER contimg_api_photometry_source_flux AFTER UPDATE OF {of} ON photometry
+    WHEN NEW.source_id IS NOT NULL
     BEGIN
-        UPDATE contimg_api_source SET
-            num_images = num_images - NOT EXISTS (SELECT 1 FROM images WHERE path = OLD.path AND id <> OLD.id),
-            doubtful = doubtful OR image_id IS OLD.id
-        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = OLD.path);
-        UPDATE contimg_api_source SET doubtful = 0, image_id = NULL
-        WHERE source_id IN (SELECT source_id FROM photometry WHERE image_path = OLD.path) AND num_images = 0;
-    END
-"""
-
-RENAMED = """
-    CREATE TRIGGER contimg_api_images_source_{event} AFTER {on} ON images
-    WHEN {when}
-    BEGIN{work_out_images}
+        UPDATE contimg_api_source SET unsettled = 1 WHERE source_id = NEW.source_id AND NOT unsettled;
     END
 """
 
@@ -207,9 +182,12 @@ def downgrade() -> None:
 
 def _statements() -> list[str]:
     return [
-        TABLE,
+        TABLE.format(light_curves=light_curves.declarations()),
         FILL.format(which="q.source_id IS NOT NULL").strip().rstrip(";"),
-        *(WORK_OUT_IMAGES.format(which="TRUE") + _work_out_position("TRUE")).strip().rstrip(";").split(";"),
+        *(WORK_OUT_IMAGES.format(which="TRUE") + _work_out_position("TRUE") + _settle("TRUE", "NULL"))
+        .strip()
+        .rstrip(";")
+        .split(";"),
         COUNT,
         COUNTED.format(event="insert", change="+"),
         COUNTED.format(event="delete", change="-"),
@@ -224,10 +202,15 @@ def _on_photometry() -> list[str]:
     noted = "SELECT name FROM contimg_api_replaced WHERE base = 'photometry' UNION SELECT NEW.source_id"
     touched = sorted({"source_id", "image_path", *replaced.conflict_columns("photometry")})
     placed = sorted({"id", "ra_deg", "dec_deg", "mjd", "measured_at"} & columns("photometry"))
+    weighed = sorted({"id", "mjd", "measured_at", *light_curves.WATCHED} & columns("photometry"))
     replacing = f"SELECT OLD.source_id WHERE {replaced.notes('images')}"
+    settle = _settle(f"source_id = NEW.source_id AND NOT {notes}", "NEW.id")
     return [
-        MEASURED.format(notes=notes, mjd=_mjd("NEW")),
-        REPLACED.format(notes=notes, work_out=_work_out(noted)),
+        MEASURED.format(notes=notes, mjd=_mjd("NEW"), steps=light_curves.steps(_mjd("NEW"))),
+        REPLACED.format(notes=notes),
+        ANEW[0],
+        ANEW[1].format(work_out=_work_out(noted), settle=settle),
+        CHANGED.format(of=", ".join(weighed)),
         MOVED.format(of=", ".join(touched), notes=notes, work_out=_work_out(f"{noted} UNION SELECT OLD.source_id")),
         RELOCATED.format(of=", ".join(placed), work_out_position=_work_out_position("source_id = NEW.source_id")),
         REMOVED.format(
@@ -261,6 +244,12 @@ def _work_out(sources: str) -> str:
         DELETE FROM contimg_api_source WHERE {which};{FILL.format(which=f"q.{which}")}
         {WORK_OUT_IMAGES.format(which=which).strip()}
         {_work_out_position(which).strip()}"""
+
+
+def _settle(which: str, by: str) -> str:
+    settled = f"""
+        UPDATE contimg_api_source SET unsettled = 0, settled_by = {by} WHERE {which};"""
+    return settled + light_curves.settle(which, _mjd("p"))
 
 
 def _work_out_position(which: str) -> str:

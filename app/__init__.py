@@ -29,7 +29,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     from flask import Flask
 
-    from app import blueprints, wiring
+    from app import blueprints, console, wiring
+    from app.blueprints import site, vo
     from app.config import Settings
     from app.web import browsers, context, docs, edge, errors, headers, metrics, observe, peers, sse
     from app.web.api import Api, FilePath
@@ -60,6 +61,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         api.register_blueprint(blueprint, url_prefix=f"/api/v1{blueprint.url_prefix or ''}")
     docs.repeat(api, "/api/v1/health", at="/api/health")
     docs.install(app, settings)
+    vo.install(app)
+    site.install(app, settings)
+    console.install(app, settings)
 
     app.wsgi_app = edge.wrap(app.wsgi_app, settings, services, caches, requests)  # type: ignore[method-assign, assignment]
     return app

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.config import Settings
 from app.db.changes import ChangeWatcher
 from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.state import StateDatabase
 from app.db.writing import WritableDatabase
 from app.queue.engine import Engine
 from app.queue.heartbeat import Workers
@@ -14,18 +15,26 @@ from app.queue.idempotency import Idempotency
 from app.queue.records import JobRecords
 from app.repositories.batches import BatchRepository, BatchWriter
 from app.repositories.cal import CalRepository
+from app.repositories.exports import ExportRepository
 from app.repositories.frames import FrameRepository
 from app.repositories.image_sources import ImageSourceRepository
+from app.repositories.image_writes import ImageWriter
 from app.repositories.images import ImageRepository
 from app.repositories.jobs import JobRepository
+from app.repositories.light_curves import LightCurveRepository
 from app.repositories.metrics import MetricsRepository
 from app.repositories.ms import MsRepository
+from app.repositories.observations import ObservationRepository
 from app.repositories.photometry import PhotometryRepository
 from app.repositories.qa import QaRepository
+from app.repositories.ratings import RatingRepository
 from app.repositories.sources import SourceRepository
 from app.repositories.stats import StatsRepository
+from app.repositories.variability import VariabilityRepository
 from app.services.batches import BatchService
 from app.services.cal import CalService
+from app.services.deletion import DeletionService
+from app.services.downloads import DownloadService
 from app.services.files import DataFiles
 from app.services.following import FollowingService
 from app.services.health import HealthService
@@ -39,11 +48,16 @@ from app.services.pictures import style
 from app.services.pictures.disk_cache import DiskCache
 from app.services.pictures.service import PictureService
 from app.services.pictures.turnstile import Turnstile
+from app.services.plots.service import PlotService
 from app.services.qa import QaService
 from app.services.queue import QueueService
+from app.services.ratings import RatingService
 from app.services.reruns import RerunService
+from app.services.sky import SkySearch
 from app.services.sources import SourceService
 from app.services.stats import StatsService
+from app.services.variability import VariabilityService
+from app.services.vo.service import ObservatoryService
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +65,18 @@ class Services:
     """What blueprints may call."""
 
     database: PipelineDatabase
+    state: StateDatabase
     changes: ChangeWatcher
     images: ImageService
     pictures: PictureService
+    plots: PlotService
+    ratings: RatingService
+    deletion: DeletionService
+    downloads: DownloadService
     ms: MsService
     sources: SourceService
+    vo: ObservatoryService
+    variability: VariabilityService
     jobs: JobService
     qa: QaService
     cal: CalService
@@ -73,6 +94,7 @@ class Services:
     def close(self) -> None:
         """Close what this thread opened."""
         self.database.close()
+        self.state.close()
         self.changes.close()
         self.engine.close()
 
@@ -84,6 +106,8 @@ def build(settings: Settings) -> Services:
     in_use = (settings.products_db, settings.cal_registry_db)
     images = ImageRepository(database)
     data_files = DataFiles(settings.data_roots, databases=in_use)
+    sources = SourceRepository(database)
+    sky = SkySearch(images, sources)
     measurement_sets = MsRepository(database)
     jobs = JobService(JobRepository(database), measurement_sets)
     logs = LogService(settings.log_dirs, DataFiles(settings.log_dirs, databases=in_use))
@@ -92,22 +116,43 @@ def build(settings: Settings) -> Services:
     records = JobRecords(engine, workers)
     reruns = RerunService(jobs, records, workers, idempotency, retries=settings.job_retries)
     writing = WritableDatabase(settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
+    state = StateDatabase(settings.api_state_dir, busy_timeout_s=settings.busy_timeout_s)
     changes = ChangeWatcher(files)
     stats = StatsRepository(database)
+    variability = VariabilityService(VariabilityRepository(database), PhotometryRepository(database))
+    # Pictures and plots share what is kept on disk, and the bound on how many are drawn at a time.
+    kept = DiskCache(settings.api_state_dir / "pictures", settings.picture_cache_bytes)
+    turnstile = Turnstile(settings.renderings)
     probed = {
         "products": settings.products_db,
         "cal_registry": settings.cal_registry_db,
         "hdf5": settings.hdf5_db,
         "ingest": settings.ingest_db,
     }
+    pictures = _pictures(settings, database, images, data_files, kept, turnstile)
+    source_service = SourceService(sources, PhotometryRepository(database), sky)
     health = HealthService(probed, settings.redis_url, settings.disk_paths, settings.quick_timeout_s)
     return Services(
         database=database,
+        state=state,
         changes=changes,
-        images=ImageService(images, data_files),
-        pictures=_pictures(settings, database, images, data_files),
-        ms=MsService(measurement_sets),
-        sources=SourceService(SourceRepository(database), PhotometryRepository(database)),
+        images=ImageService(images, data_files, sky),
+        pictures=pictures,
+        plots=PlotService(
+            LightCurveRepository(database),
+            SourceRepository(database),
+            stats,
+            variability,
+            cache=kept,
+            turnstile=turnstile,
+        ),
+        ratings=RatingService(images, RatingRepository(state), idempotency),
+        deletion=DeletionService(images, ImageWriter(writing), data_files, allowed=settings.image_delete_allowed),
+        downloads=DownloadService(ExportRepository(database), measurement_sets, data_files),
+        ms=MsService(measurement_sets, sky),
+        sources=source_service,
+        vo=ObservatoryService(source_service.page, ObservationRepository(database), pictures, data_files),
+        variability=variability,
         jobs=jobs,
         qa=QaService(QaRepository(database), images, jobs),
         cal=CalService(CalRepository(database)),
@@ -125,7 +170,12 @@ def build(settings: Settings) -> Services:
 
 
 def _pictures(
-    settings: Settings, database: PipelineDatabase, images: ImageRepository, files: DataFiles
+    settings: Settings,
+    database: PipelineDatabase,
+    images: ImageRepository,
+    files: DataFiles,
+    kept: DiskCache,
+    turnstile: Turnstile,
 ) -> PictureService:
     style.keep_caches_in(settings.api_state_dir / "matplotlib")
     return PictureService(
@@ -133,7 +183,7 @@ def _pictures(
         ImageSourceRepository(database),
         FrameRepository(database),
         files,
-        cache=DiskCache(settings.api_state_dir / "pictures", settings.picture_cache_bytes),
-        turnstile=Turnstile(settings.renderings),
+        cache=kept,
+        turnstile=turnstile,
         most_pixels=settings.cutout_max_pixels,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.config import parse, safety
+from app.config.access import AccessSettings
 from app.config.declaration import in_database, in_state, read, setting
 from app.config.parse import Network as Network
 
@@ -23,16 +24,12 @@ class ConfigurationError(Exception):
     """The environment asks for something impossible or unsafe; the message names each variable and the remedy."""
 
 
-LOCAL_NETWORKS = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
-KNOWN_ORIGINS = (
-    "https://dsa110.github.io,http://code.deepsynoptic.org,https://code.deepsynoptic.org,"
-    "http://localhost:3000,http://127.0.0.1:3000"
-)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The service's settings; build them with :meth:`from_environment`."""
+class Settings(AccessSettings):
+    """The service's settings; build them with :meth:`from_environment`.
+
+    Who may ask, and how often, stands in :class:`app.config.access.AccessSettings`.
+    """
 
     # -- where this runs
     environment: Environment = setting(
@@ -50,6 +47,9 @@ class Settings:
     port: int = setting("DSA110_PORT", parse.port, 8000, "Port that gunicorn listens on.", aliases="API_PORT")
     workers: int = setting(
         "DSA110_WORKERS", parse.count, lambda settings: max(2, os.cpu_count() or 1), "gunicorn worker processes."
+    )
+    public_url: str = setting(
+        "DSA110_PUBLIC_URL", parse.base_url, "", "This service's address for clients; without it, what they ask for."
     )
     threads: int = setting("DSA110_THREADS", parse.count, 4, "Threads in each worker.")
 
@@ -137,43 +137,6 @@ class Settings:
         "Colon-separated directories whose free space the health report tells.",
     )
 
-    # -- who may ask
-    allowed_networks: tuple[Network, ...] = setting(
-        "DSA110_ALLOWED_IPS",
-        parse.networks,
-        parse.networks(LOCAL_NETWORKS),
-        "Comma-separated addresses and networks that may connect.",
-    )
-    trusted_proxies: tuple[Network, ...] = setting(
-        "DSA110_TRUSTED_PROXIES",
-        parse.networks,
-        (),
-        "Comma-separated proxies whose X-Forwarded-For is believed; 127.0.0.1 and ::1 always are.",
-    )
-    api_keys: tuple[str, ...] = setting(
-        "DSA110_API_KEYS", parse.words, (), "Comma-separated keys that may write; without any, no key is accepted."
-    )
-    api_key_header: str = setting("DSA110_API_KEY_HEADER", parse.text, "X-API-Key", "Header that carries a key.")
-    jwt_secret: str = setting(
-        "DSA110_JWT_SECRET",
-        parse.text,
-        "",
-        "Secret of HS256 bearer tokens, at least 32 characters; empty turns them off.",
-    )
-    jwt_expiry_hours: float = setting(
-        "DSA110_JWT_EXPIRY_HOURS", parse.positive, 24.0, "Life of a token made by `contimg-api token` [h]."
-    )
-    auth_disabled: bool = setting(
-        "DSA110_AUTH_DISABLED", parse.flag, False, "Everyone may write; refused in staging and production."
-    )
-    cors_origins: tuple[str, ...] = setting(
-        "DSA110_CORS_ORIGINS",
-        parse.words,
-        parse.words(KNOWN_ORIGINS),
-        "Comma-separated origins of browsers' front ends.",
-    )
-    cors_credentials: bool = setting("DSA110_CORS_CREDENTIALS", parse.flag, True, "Whether those may send credentials.")
-
     # -- what is answered
     page_default: int = setting(
         "DSA110_PAGINATION_DEFAULT", parse.count, 100, "Rows of a page when limit= is not given."
@@ -222,6 +185,15 @@ class Settings:
         "",
         "Internal location of nginx under which it finds the data roots; FITS files are then sent by nginx itself.",
     )
+    image_delete_allowed: bool = setting(
+        "DSA110_ALLOW_IMAGE_DELETE",
+        parse.flag,
+        False,
+        "Let callers who may write remove images from the products database, and their files if they ask for it.",
+    )
+    ui_dir: Path | None = setting(
+        "DSA110_UI_DIR", parse.path_or_none, None, "Directory of a built single-page client, served at `/`."
+    )
 
     # -- background work
     queue_url: str = setting(
@@ -259,6 +231,12 @@ class Settings:
         parse.positive,
         2.0,
         "Pace of a worker's heartbeat [s]; it counts as connected for 5 of them, and as lost after 6 are missing.",
+    )
+    max_downloads: int = setting(
+        "DSA110_MAX_DOWNLOADS",
+        parse.count,
+        lambda settings: max(1, settings.threads // 2),
+        "Archives and tables that each gunicorn worker sends at a time; the rest get 503.",
     )
     max_streams: int = setting(
         "DSA110_MAX_STREAMS",

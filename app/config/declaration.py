@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from app.config import Settings
 
+LOCAL_NETWORKS = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
+KNOWN_ORIGINS = (
+    "https://dsa110.github.io,http://code.deepsynoptic.org,https://code.deepsynoptic.org,"
+    "http://localhost:3000,http://127.0.0.1:3000"
+)
+
 Default = Callable[["Settings"], Any]
 
 

@@ -5,12 +5,28 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 N = TypeVar("N", int, float)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_UNITS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in a window of so many seconds."""
+
+    count: int
+    per_s: int
+
+    def __str__(self) -> str:
+        """As it is written in the environment."""
+        unit = next((name for name, seconds in _UNITS_S.items() if seconds == self.per_s), None)
+        return f"{self.count} per {unit or f'{self.per_s} seconds'}"
 
 
 def text(value: str) -> str:
@@ -65,9 +81,22 @@ def path(value: str) -> Path:
     return Path(value).expanduser()
 
 
+def path_or_none(value: str) -> Path | None:
+    """A path, or nothing."""
+    return path(value) if value.strip() else None
+
+
 def paths(value: str) -> tuple[Path, ...]:
     """Colon-separated paths."""
     return tuple(path(part) for part in value.split(":") if part)
+
+
+def base_url(value: str) -> str:
+    """An address of the web that paths can be put behind, or nothing."""
+    parts = urlsplit(value.strip())
+    if value and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment):
+        raise ValueError("expected http://… or https://… without a query, or nothing")
+    return value.strip().rstrip("/")
 
 
 def queue_url(value: str) -> str:
@@ -75,6 +104,30 @@ def queue_url(value: str) -> str:
     if value and urlsplit(value).scheme not in {"redis", "rediss", "unix", "postgresql", "postgres"}:
         raise ValueError("expected redis://, rediss://, unix:// or postgresql://, or nothing")
     return value
+
+
+def limiter_url(value: str) -> str:
+    """A URL of a store that requests can be counted in, or nothing."""
+    if value and urlsplit(value).scheme not in {"redis", "rediss"}:
+        raise ValueError("expected redis:// or rediss://, or nothing")
+    return value
+
+
+def rate_of(seconds: int) -> Callable[[str], Rate | None]:
+    """Reads a rate: a number for a window of ``seconds`` [s], or such as ``100 per minute``, ``5/second``."""
+
+    def rate(value: str) -> Rate | None:
+        found = re.fullmatch(
+            r"(\d{1,9})(?:\s*(?:/|per)\s*(?:(\d{1,5})\s*)?(second|minute|hour|day)s?)?", value.strip().lower(), re.ASCII
+        )
+        if found is None and value.strip():
+            raise ValueError("expected a whole number, or a rate such as 100 per minute")
+        if found is None or int(found[1]) == 0:
+            return None
+        window_s = _UNITS_S[found[3]] * max(1, int(found[2] or 1)) if found[3] else seconds
+        return Rate(int(found[1]), window_s)
+
+    return rate
 
 
 def queue_name(value: str) -> str:

@@ -178,3 +178,15 @@ class TooFewImages(ContimgError):
     """One picture does not make an animation."""
 
     code = "TOO_FEW_IMAGES"
+
+
+class NotInstalled(ContimgError):
+    """What was asked for needs a library that is optional and not installed here."""
+
+    code = "NOT_IMPLEMENTED"
+
+
+class NotAllowed(ContimgError):
+    """The operator has not allowed that here, whoever asks."""
+
+    code = "FORBIDDEN"

@@ -52,6 +52,18 @@ class DataFiles:
             raise FileNotAccessible(name)
         return Path(real)
 
+    def folder(self, path: str) -> Path:
+        """The real path of a directory whose files may be read; raises FileNotAccessible as :meth:`locate` does."""
+        name = posixpath.basename(path.rstrip("/"))[:200] or "?"
+        try:
+            real = os.path.realpath(path, strict=True)
+            inside = os.path.isdir(real) and self._inside(real)
+        except (OSError, ValueError) as error:
+            raise FileNotAccessible(name) from error
+        if not inside:
+            raise FileNotAccessible(name)
+        return Path(real)
+
     def _inside(self, real: str) -> bool:
         return any(real.startswith(f"{os.path.realpath(root).rstrip('/')}/") for root in self._roots)
 

@@ -68,6 +68,11 @@ class AllowList:
         return peer
 
 
+def is_trusted(peer: str, settings: Settings) -> bool:
+    """Whether what a peer says of the request it passes on is believed."""
+    return _within(peer, (*_LOOPBACK, *settings.trusted_proxies))
+
+
 def _within(client: str, networks: Iterable[Network]) -> bool:
     # A Unix socket has no address; its permissions say who may connect.
     if client == "":

@@ -39,7 +39,7 @@ def install(app: Flask, settings: Settings) -> None:
         for name, value in security:
             response.headers.setdefault(name, value)
         kept = response.status_code < 400 and (CACHEABLE in request.environ or "ETag" in response.headers)
-        if "Cache-Control" not in response.headers or kept:
+        if "Cache-Control" not in response.headers or (kept and not response.cache_control.immutable):
             response.headers["Cache-Control"] = REVALIDATE if kept else "no-store"
         response.vary.update(("Accept", "Accept-Encoding", "Origin"))
         return response

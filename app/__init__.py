@@ -30,9 +30,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
 
     from app import blueprints, console, wiring
-    from app.blueprints import site, vo
+    from app.blueprints import probes, site, vo
     from app.config import Settings
-    from app.web import browsers, context, docs, edge, errors, headers, metrics, observe, peers, sse
+    from app.web import (
+        audit,
+        auth,
+        browsers,
+        context,
+        docs,
+        edge,
+        errors,
+        headers,
+        metrics,
+        observe,
+        peers,
+        places,
+        ratelimit,
+        sse,
+    )
     from app.web.api import Api, FilePath
     from app.web.json import OrjsonProvider
 
@@ -53,8 +68,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     browsers.install(app, settings)
     observe.install(app)
     requests = metrics.install(app, settings, services.metrics)
+    authentication = auth.install(app, settings, services.keys)
+    counter = ratelimit.install(app, settings, authentication)
+    audit.install(app, services.audit)
     caches = peers.install(app, settings)
     sse.install(app, settings)
+    places.install(app, settings)
     api = Api(app)
     docs.describe(api, settings)
     for blueprint in blueprints.ALL:
@@ -62,8 +81,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     docs.repeat(api, "/api/v1/health", at="/api/health")
     docs.install(app, settings)
     vo.install(app)
+    probes.install(app)
     site.install(app, settings)
     console.install(app, settings)
 
-    app.wsgi_app = edge.wrap(app.wsgi_app, settings, services, caches, requests)  # type: ignore[method-assign, assignment]
+    reads = ratelimit.ReadLimits(app.wsgi_app, settings, authentication, counter)
+    app.wsgi_app = edge.wrap(app.wsgi_app, settings, services, caches, requests, reads)  # type: ignore[method-assign, assignment]
     return app

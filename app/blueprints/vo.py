@@ -14,6 +14,7 @@ from app.services.vo import service, vosi
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
+from app.web.ratelimit import RENDERINGS
 from app.web.vo import (
     base_url,
     dali,
@@ -61,6 +62,7 @@ def list_links(query: LinksRequest) -> Response:
 
 @blp.route("/soda/sync", methods=METHODS)
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @dali(CutoutQuery, refuse_text)
 def cut_out(query: CutRequest) -> Response:
     """Cut out of an image: SODA"""

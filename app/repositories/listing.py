@@ -213,7 +213,7 @@ class _Reader(NamedTuple):
 
     def stream(self, request: PageRequest) -> Iterable[Row]:
         """Rows a chunk at a time; the first chunk is read now, so that what fails early fails before an answer."""
-        chunk = SORTED_CHUNK if self.shape.order[0].column.startswith("ifnull") else CHUNK
+        chunk = CHUNK if "(" not in self.shape.order[0].column else SORTED_CHUNK
         wanted = chunk if request.limit is None else min(chunk, request.limit)
         first = self._read(self._start(request), wanted, request.offset)
         return self._wanted(first) if len(first) < chunk else self._chunks(first, chunk, request.limit)

@@ -35,7 +35,6 @@ class ListQuery(Schema):
 
     limit = fields.WholeNumber(
         load_default=None,
-        validate=ma.validate.Range(min=0, max=LARGEST_OFFSET),
         metadata={
             "description": "Rows of a page: 100 unless given, 1000 at most, unless the operator set others. "
             "Formats other than JSON hold every row unless it is given, and know no maximum."
@@ -135,12 +134,13 @@ def list_query(
 
 
 def _limit(limit: int | None, wanted: str) -> int | None:
-    if wanted != "json":
-        return limit
-    most = current_app.config["PAGE_MAX"]
-    if limit is not None and limit > most:
+    is_page = wanted == "json"
+    if limit is None:
+        return current_app.config["PAGE_DEFAULT"] if is_page else None
+    most = current_app.config["PAGE_MAX"] if is_page else LARGEST_OFFSET
+    if not 0 <= limit <= most:
         raise ma.ValidationError({"limit": [f"Must be greater than or equal to 0 and less than or equal to {most}."]})
-    return current_app.config["PAGE_DEFAULT"] if limit is None else limit
+    return limit
 
 
 class Sort(ma.fields.Field[tuple[Order, ...]]):

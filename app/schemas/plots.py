@@ -74,7 +74,7 @@ class CandidatesPlotQuery(SheetQuery, CandidateQuerySchema):
     @ma.post_load
     def make(self, values: dict[str, Any], **_: Any) -> Any:
         """The plot asked for."""
-        query = CandidateQuery(values["n_sigma"], values["flux_type"], values["min_n"])
+        query = CandidateQuery(values["n_sigma"], values["flux_type"], values["min_n"], values["min_snr"])
         return CandidatesPlot(query, _sheet(values))
 
 

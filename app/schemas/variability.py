@@ -93,6 +93,11 @@ class CandidateQuerySchema(Schema):
         validate=ma.validate.Range(2, 1_000_000),
         metadata={"description": "Fewest fluxes of a source that takes part."},
     )
+    min_snr = fields.Number(
+        load_default=0.0,
+        validate=ma.validate.Range(min=0),
+        metadata={"description": "Only sources that were once detected at this signal to noise or more."},
+    )
     limit = fields.WholeNumber(
         load_default=100,
         validate=ma.validate.Range(1, 1000),

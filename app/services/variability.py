@@ -33,7 +33,7 @@ class VariabilityService:
 
     def candidates(self, query: CandidateQuery) -> Candidates:
         """Sources that vary more than the others, largest η first."""
-        eta, v = self._variability.plane(query.flux_type, query.min_n)
+        eta, v = self._variability.plane(query)
         use = usable(eta, v)
         n_sources = int(use.sum())
         fits = fit_threshold(eta[use], query.n_sigma), fit_threshold(v[use], query.n_sigma)
@@ -45,7 +45,7 @@ class VariabilityService:
 
     def plane(self, query: CandidateQuery) -> Plane:
         """The η–V plane of all sources that have both metrics, for drawing; ``limit`` plays no part."""
-        ids, eta, v = self._variability.named_plane(query.flux_type, query.min_n)
+        ids, eta, v = self._variability.named_plane(query)
         use = usable(eta, v)
         eta, v = eta[use], v[use]
         fits = fit_threshold(eta, query.n_sigma), fit_threshold(v, query.n_sigma)

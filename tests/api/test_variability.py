@@ -124,6 +124,13 @@ def test_sources_measured_less_often_than_asked_take_no_part(client: FlaskClient
     assert get(client, "/candidates?min_n=13")["n_sources"] == 0
 
 
+def test_sources_never_detected_well_take_no_part_where_that_is_asked(client: FlaskClient, pipeline: Pipeline) -> None:
+    make_survey(pipeline)
+    brightest = client.get("/api/v1/sources?sort=-max_snr&limit=3&fields=max_snr").get_json()
+    answer = get(client, f"/candidates?min_snr={brightest[2]['max_snr']}")
+    assert 3 <= answer["n_sources"] < STEADY + len(PLANTED)
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [("n_sigma=-1", 422), ("n_sigma=11", 422), ("n_sigma=nan", 422), ("n_sigma=x", 422), ("limit=0", 422),

@@ -22,12 +22,14 @@ class CandidateQuery(NamedTuple):
     """What is looked for.
 
     ``n_sigma`` standard deviations above the mean lie the thresholds; sources have at least ``min_n`` fluxes of
-    ``flux_type`` (``None``: integrated where a source has any, else peak); no more than ``limit`` are wanted.
+    ``flux_type`` (``None``: integrated where a source has any, else peak) and were once detected at ``min_snr`` or more;
+    no more than ``limit`` are wanted. Faint sources scatter by their noise, which widens the distribution of V.
     """
 
     n_sigma: float = 3.0
     flux_type: str | None = None
     min_n: int = 2
+    min_snr: float = 0.0
     limit: int = 100
 
 

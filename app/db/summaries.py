@@ -44,7 +44,7 @@ GROUPED_SOURCE = f"""
 KEPT_COUNTS = "SELECT c.kind, c.key, c.n FROM {schema}.contimg_api_count AS c WHERE c.kind IN ({kinds})"
 KEPT_PHOTOMETRY = """
     SELECT 'photometry' AS kind, '' AS key,
-           (SELECT ifnull(sum(s.n_points), 0) FROM main.contimg_api_source AS s)
+           (SELECT c.n FROM main.contimg_api_count AS c WHERE c.kind = 'points' AND c.key = '')
            + (SELECT count(*) FROM t_photometry AS p WHERE p.source_id IS NULL) AS n"""
 COUNTS = {
     "images": "SELECT 'images' AS kind, ifnull(i.type, '') AS key, count(*) AS n FROM t_images AS i GROUP BY i.type",

@@ -45,6 +45,8 @@ def true_counts(connection: sqlite3.Connection) -> Counts:
         for (key,) in connection.execute(f"SELECT {column} FROM {table}"):
             counts[kind, key or ""] += 1
     counts["sources", ""] = len(true_sources(connection))
+    named = "SELECT count(*) FROM photometry WHERE source_id IS NOT NULL"
+    counts["points", ""] = connection.execute(named).fetchone()[0]
     if columns_of(connection, "caltables"):
         counts["caltables", ""] = len(connection.execute("SELECT id FROM caltables").fetchall())
     return {key: n for key, n in counts.items() if n}

@@ -1,7 +1,7 @@
 """``contimg_api_count``: how many rows of each kind there are, kept exact by triggers.
 
-Statistics and metrics then read a handful of rows instead of counting. Measurements are not counted here, since they
-come by the million and the source summary knows their number anyway. See :mod:`migrations.products.replaced`
+Statistics and metrics then read a handful of rows instead of counting. Measurements are counted
+with the source summary of the next revision. See :mod:`migrations.products.replaced`
 for how rows replaced in silence are counted off.
 """
 

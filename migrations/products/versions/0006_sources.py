@@ -158,12 +158,22 @@ CHANGED = """
 # -- how many sources
 
 COUNT = """
-        INSERT INTO contimg_api_count (kind, key, n) SELECT 'sources', '', count(*) FROM contimg_api_source"""
+        INSERT INTO contimg_api_count (kind, key, n)
+        SELECT 'sources', '', count(*) FROM contimg_api_source
+        UNION ALL SELECT 'points', '', ifnull(sum(n_points), 0) FROM contimg_api_source"""
 
 COUNTED = """
     CREATE TRIGGER contimg_api_source_count_{event} AFTER {event} ON contimg_api_source
     BEGIN
         UPDATE contimg_api_count SET n = n {change} 1 WHERE kind = 'sources' AND key = '';
+        UPDATE contimg_api_count SET n = n {change} {row}.n_points WHERE kind = 'points' AND key = '';
+    END
+"""
+
+POINTS_COUNTED = """
+    CREATE TRIGGER contimg_api_source_count_points AFTER UPDATE OF n_points ON contimg_api_source
+    BEGIN
+        UPDATE contimg_api_count SET n = n + NEW.n_points - OLD.n_points WHERE kind = 'points' AND key = '';
     END
 """
 
@@ -189,8 +199,9 @@ def _statements() -> list[str]:
         .rstrip(";")
         .split(";"),
         COUNT,
-        COUNTED.format(event="insert", change="+"),
-        COUNTED.format(event="delete", change="-"),
+        COUNTED.format(event="insert", change="+", row="NEW"),
+        COUNTED.format(event="delete", change="-", row="OLD"),
+        POINTS_COUNTED,
         *replaced.note_triggers("photometry", key="''", name="t.source_id", listened=("source_id", "image_path")),
         *_on_photometry(),
         *_on_images(),

@@ -13,10 +13,10 @@ from app.cli.survey import survey_environment
 from app.config import Settings
 
 TRY = (
+    ("the survey in a browser", "/console/"),
     ("the documentation page", "/api/docs"),
     ("the newest images", "/api/v1/images?limit=5"),
-    ("sources", "/api/v1/sources?limit=5"),
-    ("what the survey holds", "/api/v1/stats"),
+    ("what varies most", "/api/v1/sources?sort=-eta&limit=5"),
     ("how the service is", "/api/v1/health?detailed=true"),
 )
 

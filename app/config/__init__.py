@@ -164,6 +164,7 @@ class Settings(AccessSettings):
         "redis://localhost:6379/0",
         "Redis that the health report looks at.",
         aliases="REDIS_URL",
+        secret=True,
     )
 
     # -- pictures and files
@@ -192,7 +193,10 @@ class Settings(AccessSettings):
         "Let callers who may write remove images from the products database, and their files if they ask for it.",
     )
     ui_dir: Path | None = setting(
-        "DSA110_UI_DIR", parse.path_or_none, None, "Directory of a built single-page client, served at `/`."
+        "DSA110_UI_DIR",
+        parse.path_or_none,
+        None,
+        "Directory of a built single-page client, served at `/`; without one, `/` leads to the console.",
     )
 
     # -- background work
@@ -202,6 +206,7 @@ class Settings(AccessSettings):
         "",
         "Store of the work queue: redis://, rediss:// or postgresql://; without one, a file in DSA110_API_STATE_DIR, "
         "for workers on this machine.",
+        secret=True,
     )
     queue_name: str = setting(
         "DSA110_QUEUE_NAME", parse.queue_name, "dsa110-pipeline", "Name of the queue; several can share a store."
@@ -250,6 +255,9 @@ class Settings(AccessSettings):
     log_json: bool = setting("DSA110_LOG_JSON", parse.flag, True, "Write one JSON object a line; false for plain text.")
     log_requests: bool = setting("DSA110_LOG_REQUESTS", parse.flag, True, "Write one line for every request.")
     log_request_id: bool = setting("DSA110_LOG_REQUEST_ID", parse.flag, True, "Put the request id into every line.")
+    slow_query_s: float = setting(
+        "DSA110_SLOW_QUERY", parse.positive, 1.0, "Statements that take so long [s] are logged with their plan."
+    )
 
     # -- TLS by gunicorn itself
     tls_enabled: bool = setting("DSA110_TLS_ENABLED", parse.flag, False, "Let gunicorn speak TLS.")

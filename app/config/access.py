@@ -30,6 +30,7 @@ class AccessSettings:
         parse.words,
         (),
         "Comma-separated keys that may do everything, beside those made by `contimg-api keys create`.",
+        secret=True,
     )
     api_key_header: str = setting("DSA110_API_KEY_HEADER", parse.text, "X-API-Key", "Header that carries a key.")
     jwt_secret: str = setting(
@@ -37,6 +38,7 @@ class AccessSettings:
         parse.text,
         "",
         "Secret of HS256 bearer tokens, at least 32 characters; empty turns them off.",
+        secret=True,
     )
     jwt_expiry_hours: float = setting(
         "DSA110_JWT_EXPIRY_HOURS", parse.positive, 24.0, "Life of a token made by `contimg-api token` [h]."
@@ -74,6 +76,7 @@ class AccessSettings:
         "",
         "Where requests are counted: redis:// or rediss://, for several machines; without one, a file in "
         "DSA110_API_STATE_DIR.",
+        secret=True,
     )
     rate_limit_minute: Rate | None = setting(
         "DSA110_RATE_LIMIT_MINUTE",

@@ -18,9 +18,15 @@ KNOWN_ORIGINS = (
 Default = Callable[["Settings"], Any]
 
 
-def setting(variable: str, reader: Callable[[str], Any], default: Any, help: str, *, aliases: str = "") -> Any:
-    """A field read from ``variable``; a callable default is computed from the settings before it."""
+def setting(
+    variable: str, reader: Callable[[str], Any], default: Any, help: str, *, aliases: str = "", secret: bool = False
+) -> Any:
+    """A field read from ``variable``; a callable default is computed from the settings before it.
+
+    What is secret, or may hold a password, is no part of the settings' ``repr()``.
+    """
     return field(
+        repr=not secret,
         metadata={
             "variable": variable, "aliases": aliases.split(), "parse": reader, "default": default, "help": help,
         }

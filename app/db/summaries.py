@@ -12,7 +12,7 @@ from app.db import aggregates
 from app.db.light_curves import FLUX_TYPES, light_curve_columns
 from app.db.parts import standing_parts
 
-SUMMARIES = ("counts", "sources")
+SUMMARIES = ("counts", "source_summary")
 
 # Band of a tenth of a degree of declination; cone searches look a few of them up.
 ZONE = "CAST(({of}.dec_deg + 90.0) * 10 AS INTEGER) AS zone"
@@ -72,7 +72,7 @@ def summary_views(connection: sqlite3.Connection, *, registry: str | None) -> di
     aggregates.register(connection)
     main = standing_parts(connection, "main", SUMMARIES)
     kept: list[str] = []
-    has_sources = {"counts", "sources"} <= main
+    has_sources = {"counts", "source_summary"} <= main
     if "counts" in main:
         kept += ["images", "ms", "batch_jobs", *(["sources"] if has_sources else [])]
     arms = [_kept("main", kept)] if kept else []

@@ -11,6 +11,7 @@ Alembic and SQLAlchemy are imported here, inside functions, and nowhere else: th
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import as_file, files
@@ -37,6 +38,13 @@ TRIGGERED = """
     SELECT DISTINCT t.tbl_name, m.type = 'view' FROM sqlite_master AS t JOIN sqlite_master AS m ON m.name = t.tbl_name
     WHERE t.type = 'trigger' AND t.name LIKE :ours ESCAPE '\\'
 """
+HAS_SOURCES = "SELECT count(*) FROM sqlite_master WHERE name = 'contimg_api_source_anew'"
+UNSETTLED = """
+    SELECT source_id FROM contimg_api_source WHERE unsettled AND source_id > :after ORDER BY source_id LIMIT 500
+"""
+SETTLE = "INSERT INTO contimg_api_source_anew (source_id, id) VALUES (:source_id, NULL)"
+# How long settling keeps the pipeline from writing at a time.
+LONGEST_STEP_S = 0.2
 VERSION = "SELECT version_num FROM contimg_api_version"
 
 
@@ -106,10 +114,27 @@ class PipelineUpgrade:
                         rebuilt = _remove(connection, driver, script)
                         continue
                     if not status.pending:
-                        return ran
+                        break
                     _run(connection, script, "upgrade", status.pending[0])
                     _check(driver)
                     ran.append(status.pending[0])
+        self._settle()
+        return ran
+
+    def _settle(self) -> None:
+        """Work out the light curves of sources that changed other than by new measurements, a few at a time."""
+        with self._errors(), closing(connect(self.path, busy_timeout_s=self._busy_timeout_s)) as connection:
+            if not connection.execute(HAS_SOURCES).fetchone()[0]:
+                return
+            after = ""
+            while names := connection.execute(UNSETTLED, {"after": after}).fetchall():
+                connection.execute("BEGIN IMMEDIATE")
+                until = time.monotonic() + LONGEST_STEP_S
+                for (after,) in names:
+                    connection.execute(SETTLE, {"source_id": after})
+                    if time.monotonic() > until:
+                        break
+                connection.execute("COMMIT")
 
     def downgrade(self) -> bool:
         """Remove every object of ours, in one transaction; whether there was any."""

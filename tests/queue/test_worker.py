@@ -1,4 +1,7 @@
-"""A real worker with a real command: on every store it runs, stops, and is survived."""
+"""A real worker with a real command: on every store it runs, stops, and is survived.
+
+What does not touch the store is tried on one of them, and on all in ``make soak``.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,14 @@ from app.queue.records import JobRecords
 from tests.queue.conftest import Store
 from tests.support.pipeline import Pipeline
 from tests.support.server import ROOT
+from tests.support.stores import STORES
 from tests.support.worker import WorkerProcess, lives
 
 StartWorker = Callable[..., WorkerProcess]
+
+on_one_store = pytest.mark.parametrize(
+    "store", STORES if "CONTIMG_TEST_JOBS" in os.environ else STORES[:1], indirect=True
+)
 
 
 @pytest.fixture
@@ -99,6 +107,7 @@ def test_rerun_runs_the_command_and_records_it(
     assert worker.stop() == 0
 
 
+@on_one_store
 def test_failure_tells_the_exit_status_and_the_end_of_stderr(
     records: JobRecords, pipeline: Pipeline, start_worker: StartWorker, script: Path
 ) -> None:
@@ -112,6 +121,7 @@ def test_failure_tells_the_exit_status_and_the_end_of_stderr(
     assert row(pipeline)[1] == "failed"
 
 
+@on_one_store
 def test_rerun_without_a_command_fails_and_says_so(
     records: JobRecords, pipeline: Pipeline, start_worker: StartWorker
 ) -> None:
@@ -121,6 +131,7 @@ def test_rerun_without_a_command_fails_and_says_so(
     assert row(pipeline)[1] == "failed"
 
 
+@on_one_store
 @pytest.mark.parametrize(
     ("command", "said"),
     [("/nowhere/pipeline {ms_path}", "cannot be started: No such file"), ("run 'x", "cannot be read")],
@@ -132,6 +143,7 @@ def test_command_that_is_none_fails_and_says_so(
     assert said in str(failed.error)
 
 
+@on_one_store
 def test_no_shell_reads_what_the_database_says(
     records: JobRecords, pipeline: Pipeline, start_worker: StartWorker, tmp_path: Path
 ) -> None:
@@ -142,6 +154,7 @@ def test_no_shell_reads_what_the_database_says(
     assert not (tmp_path / "boom").exists()
 
 
+@on_one_store
 def test_job_past_its_time_limit_is_stopped(
     records: JobRecords, pipeline: Pipeline, start_worker: StartWorker, script: Path
 ) -> None:
@@ -223,6 +236,7 @@ def test_worker_that_may_not_wait_gives_its_job_back(
     assert ended(records, job, start_worker()).status == "finished"
 
 
+@on_one_store
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.15, 0.3, 0.45])
 def test_worker_stopped_while_it_starts_leaves_nothing_behind(
     engine: Engine, start_worker: StartWorker, after_s: float
@@ -234,6 +248,7 @@ def test_worker_stopped_while_it_starts_leaves_nothing_behind(
     assert Workers(engine).all() == []
 
 
+@on_one_store
 def test_second_signal_does_not_wait(
     records: JobRecords, pipeline: Pipeline, start_worker: StartWorker, script: Path, tmp_path: Path
 ) -> None:

@@ -228,13 +228,13 @@ REBUILD = (
 @pytest.mark.parametrize(
     ("changes", "fallen"),
     [
-        (["DROP TRIGGER contimg_api_photometry_source_insert"], {"sources"}),
+        (["DROP TRIGGER contimg_api_photometry_source_insert"], {"source_summary"}),
         (["DROP TRIGGER contimg_api_images_note_insert"], {"counts"}),
         (["DROP INDEX contimg_api_images_path"], {"indexes"}),
-        (["CREATE UNIQUE INDEX later ON images (path, id)"], {"counts", "indexes", "sky", "sources"}),
-        (["ALTER TABLE images RENAME COLUMN created_at TO made_at"], {"counts", "indexes", "sources"}),
-        (["ALTER TABLE photometry RENAME COLUMN ra_deg TO right_ascension"], {"sources"}),
-        (REBUILD, {"photometry_by_day", "photometry_by_image", "photometry_by_source", "sources"}),
+        (["CREATE UNIQUE INDEX later ON images (path, id)"], {"counts", "indexes", "sky", "source_summary"}),
+        (["ALTER TABLE images RENAME COLUMN created_at TO made_at"], {"counts", "indexes", "source_summary"}),
+        (["ALTER TABLE photometry RENAME COLUMN ra_deg TO right_ascension"], {"source_summary"}),
+        (REBUILD, {"photometry_by_day", "photometry_by_image", "photometry_by_source", "source_summary"}),
     ],
     ids=["source-trigger", "note-trigger", "index", "unique-key", "image-column", "photometry-column", "table-rebuilt"],
 )
@@ -262,7 +262,7 @@ def test_stale_summary_is_not_read_and_is_mended_by_the_next_upgrade(any_pipelin
     upgrade(any_pipeline)
     assert upgrades(any_pipeline)[0].status().current
     assert kept_sources(writer) == true_sources(writer)
-    assert standing_parts(writer, "main", ["counts", "sources"]) == {"counts", "sources"}
+    assert standing_parts(writer, "main", ["counts", "source_summary"]) == {"counts", "source_summary"}
 
 
 def test_column_added_later_is_noticed_and_taken_in(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_column_added_later_is_noticed_and_taken_in(tmp_path: Path) -> None:
         pipeline.connection.execute("ALTER TABLE photometry ADD COLUMN mjd REAL")
         pipeline.connection.execute("UPDATE photometry SET mjd = 99999 - id, ra_deg = id")
         pipeline.connection.commit()
-        assert set(upgrades(pipeline)[0].status().fallen) == {"photometry_by_source", "sources"}
+        assert set(upgrades(pipeline)[0].status().fallen) == {"photometry_by_source", "source_summary"}
         expected = {"S0": 2.0, "S1": 1.0, "alone": 6.0}
         assert {row[0]: row[1] for row in read(pipeline, SOURCES)} == expected
         upgrade(pipeline)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.db import upgrade as upgrade_module
 from app.db.pipeline import PipelineDatabase, PipelineFiles
 from app.db.upgrade import PipelineUpgrade
 from tests.support.light_curves import COLUMNS, true_metrics
@@ -220,3 +221,37 @@ def test_pair_that_a_new_flux_makes_is_not_overlooked(
             connection.execute(MEASURE, (flux, 0.1, number))
         assert_shown_as_true(tmp_path / "copy.sqlite3", connection)
         assert shown(tmp_path / "copy.sqlite3")["integrated"]["S1"]["m"] == pytest.approx(m)
+
+
+def test_upgrade_settles_every_source_and_once_more_what_changed_since(pipeline: Pipeline) -> None:
+    pipeline.make_many_photometry(40, 5)
+    upgrade = PipelineUpgrade(pipeline.products_path, "products")
+    unsettled = "SELECT count(*) FROM contimg_api_source WHERE unsettled"
+    upgrade.upgrade()
+    assert pipeline.connection.execute(unsettled).fetchone() == (0,)
+    with pipeline.connection as connection:
+        connection.execute("UPDATE photometry SET flux_jy = 2 * flux_jy WHERE source_id < 'S000010' AND id % 2")
+        connection.execute("DELETE FROM photometry WHERE source_id = 'S000020' AND id % 3 = 0")
+    (before,) = pipeline.connection.execute(unsettled).fetchone()
+    assert before > 5
+    assert_shown_as_true(pipeline.products_path, pipeline.connection)
+    assert upgrade.upgrade() == []
+    assert pipeline.connection.execute(unsettled).fetchone() == (0,)
+    assert_shown_as_true(pipeline.products_path, pipeline.connection)
+
+
+def test_settling_lets_the_pipeline_write_in_between(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.db.upgrade.LONGEST_STEP_S", 0.0)
+    pipeline.make_many_photometry(30, 3)
+    begun: list[str] = []
+    connect = upgrade_module.connect
+
+    def watched(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+        connection = connect(path, busy_timeout_s=busy_timeout_s)
+        connection.set_trace_callback(lambda sql: begun.append(sql) if sql == "BEGIN IMMEDIATE" else None)
+        return connection
+
+    monkeypatch.setattr(upgrade_module, "connect", watched)
+    revisions = PipelineUpgrade(pipeline.products_path, "products").upgrade()
+    assert len(begun) >= len(revisions) + 30
+    assert_shown_as_true(pipeline.products_path, pipeline.connection)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from app.domain.graded_days import DaysQuery, GradedDays
 from app.domain.quality import ImageReport, JobReport, MsReport
-from app.schemas.qa import ImageReportSchema, JobReportSchema, MsReportSchema
+from app.schemas.qa import ImageReportSchema, JobReportSchema, MsReportSchema, QaDaysQuery, QaDaysSchema
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
@@ -39,3 +40,13 @@ def get_job_report(run_id: str) -> JobReport:
     Flags of its measurement set come first, then those of the newest image made from it.
     """
     return services().qa.job(run_id)
+
+
+@blp.route("/days")
+@blp.require(PUBLIC)
+@blp.arguments(QaDaysQuery, location="query")
+@blp.response(200, QaDaysSchema)
+@blp.cacheable
+def get_days(query: DaysQuery) -> GradedDays:
+    """Count the images of each day by grade"""
+    return services().qa.days(query)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from app.domain.errors import NotFound
+from app.domain.graded_days import DaysQuery, GradedDays, day_number, graded_days, number_of_mjd
 from app.domain.quality import Flag, ImageReport, JobReport, MsReport
+from app.domain.time import DAY_S
 from app.repositories.images import ImageRepository
 from app.repositories.qa import QaRepository
 from app.services.jobs import JobService
@@ -42,6 +44,18 @@ class QaService:
             queue_status=job.recorded_status,
             pipeline_config=job.config,
         )
+
+    def days(self, query: DaysQuery) -> GradedDays:
+        """Images of each day by grade; without a last day, up to that of the newest image."""
+        last = self._last_day() if query.end_mjd is None else number_of_mjd(query.end_mjd)
+        if last is None:
+            return GradedDays([])
+        first = last - query.days + 1
+        return graded_days(first, last, self._qa.by_day(first * DAY_S, (last + 1) * DAY_S))
+
+    def _last_day(self) -> int | None:
+        newest = self._qa.newest_image()
+        return None if newest is None else day_number(newest)
 
     # What a job names may be indexed no more, or never have been.
     def _flags_of_ms(self, path: str | None) -> list[Flag]:

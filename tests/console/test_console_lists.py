@@ -1,0 +1,188 @@
+"""Lists of the console: each page is one call of the API, filters survive, pages follow each other."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shlex
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.console.blueprint import in_jansky
+from app.console.cells import in_milli
+from tests.console.test_console_pages import Elements
+from tests.support.pipeline import BASE_MJD, Pipeline
+
+QUERIES = [
+    "images",
+    "images?sort=-noise_jy&limit=7",
+    "images?qa_grade=good&qa_grade=warn&max_noise_jy=0.0006&view=grid",
+    "images?field_name=RA180%2B37&min_observed_mjd=2025-10-28",
+    "images?ra_deg=12:00:00&dec_deg=%2B37:12:00&radius_deg=1",
+    "images?ra_deg=180&dec_deg=37.2&match=footprint&fields=path,noise_jy",
+    "sources?min_eta=1.5&sort=-eta,id",
+    "sources?prefix_id=J12&flux_type=peak&min_max_snr=8",
+    "sources?name=J120015.0%2B371603&radius_arcsec=600",
+]
+
+
+def curl_of(page: str) -> str:
+    """Path and query of the page's curl line."""
+    line = re.search(r"<code data-curl>(.*?)</code>", page, re.DOTALL)
+    assert line
+    command, url = shlex.split(unescape(line[1]))
+    assert command == "curl"
+    parts = urlsplit(url)
+    assert parts.netloc.startswith("localhost:")
+    return f"{parts.path}?{parts.query}"
+
+
+def ids_in(page: str, kind: str) -> list[str]:
+    """Ids of the rows that a page shows, in their order."""
+    start = page.index("<tbody>") if "<tbody>" in page else page.index('<ul class="cards">')
+    body = page[start : page.index("</tbody>" if "<tbody>" in page else "</ul>", start)]
+    first = re.findall(rf'<(?:tr><td|li)><a href="/console/{kind}/([^"]+)"', body.replace("\n", ""))
+    return [dict(parse_qsl(f"id={name}"))["id"] for name in first]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_curl_line_gives_the_rows_of_the_page(demo: FlaskClient, query: str) -> None:
+    page = demo.get(f"/console/{query}")
+    assert page.status_code == 200, page.text
+    answer = demo.get(curl_of(page.text))
+    assert answer.status_code == 200, answer.text
+    rows = [row["id"] for row in answer.get_json()]
+    assert rows
+    assert ids_in(page.text, query.partition("?")[0]) == rows
+
+
+@pytest.mark.parametrize("query", ["images?limit=5&qa_grade=good", "images?limit=5&sort=noise_jy&view=grid",
+                                   "sources?limit=7&sort=-eta"])  # fmt: skip
+def test_pages_follow_each_other_to_the_end(demo: FlaskClient, query: str) -> None:
+    kind = query.partition("?")[0]
+    url, met, pages = f"/console/{query}", [], 0
+    while url:
+        page = demo.get(url).text
+        met += ids_in(page, kind)
+        links = [each["href"] for each in Elements(page).of("a") if each.get("rel") == "next"]
+        url, pages = (links[0] if links else ""), pages + 1
+        assert all(pair in parse_qsl(urlsplit(url).query) for pair in parse_qsl(query.partition("?")[2])) or not url
+    wanted = query.replace("&view=grid", "").replace("limit=5", "limit=1000").replace("limit=7", "limit=1000")
+    assert met == [row["id"] for row in demo.get(f"/api/v1/{wanted}").get_json()]
+    assert pages > 3
+    assert "First page" in page
+
+
+def test_form_shows_and_keeps_what_is_filtered(demo: FlaskClient) -> None:
+    query = (
+        "qa_grade=good&qa_grade=warn&max_noise_jy=0.00065&field_name=3C286&sort=-noise_jy&limit=100&match=footprint"
+        "&min_freq_ghz=1&prefix_path=%2F&fields=noise_jy&view=grid&radius_deg=2&ra_deg=202&dec_deg=30"
+    )
+    page = demo.get(f"/console/images?{query}").text
+    form = page[page.index('<form class="filters"') : page.index("</form>")]
+    elements = Elements(form)
+    sent = [
+        (each["name"], each.get("value", "on"))
+        for each in elements.of("input")
+        if each.get("value") and (each.get("type") != "checkbox" or "checked" in each)
+    ]
+    for select in re.findall(r"<select.*?</select>", form, re.DOTALL):
+        chosen = re.search(r'<option value="([^"]*)" selected', select)
+        name = re.search(r'name="([^"]+)"', select)
+        assert name
+        sent += [(name[1], chosen[1])] if chosen and chosen[1] else []
+    meant = [in_jansky(name, unescape(value)) for name, value in sent]
+    assert sorted(meant) == sorted(parse_qsl(query))
+
+
+def test_filter_can_be_removed_alone(demo: FlaskClient) -> None:
+    page = unescape(demo.get("/console/images?qa_grade=good&max_noise_jy=0.0006&sort=id").text)
+    assert "noise ≤ 0.6 mJy/beam" in page
+    assert 'href="/console/images?qa_grade=good&sort=id" aria-label="Remove the filter noise' in page
+    assert 'href="/console/images?sort=id">Remove all' in page
+
+
+def test_what_a_form_leaves_empty_is_dropped_from_the_url(demo: FlaskClient) -> None:
+    answer = demo.get("/console/images?field_name=&max_noise_mjy=0.35&qa_grade=good&ra_deg=+&qa_grade=warn")
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/console/images?max_noise_jy=0.00035&qa_grade=good&qa_grade=warn"
+    assert demo.get("/console/images?field_name=").headers["Location"] == "/console/images"
+
+
+@pytest.mark.parametrize(
+    ("milli", "jansky"), [("0.35", "0.00035"), ("1", "0.001"), ("1e3", "1"), ("-2", "-0.002"), ("120", "0.12")]
+)
+def test_fluxes_are_asked_for_in_millijansky_without_rounding(milli: str, jansky: str) -> None:
+    assert in_jansky("max_noise_mjy", milli) == ("max_noise_jy", jansky)
+    assert float(in_milli(jansky)) == float(milli)
+
+
+def test_nonsense_stays_as_it_is_for_the_api_to_refuse() -> None:
+    for value in ("loud", "nan", "inf", "1,5"):
+        assert in_jansky("max_noise_mjy", value) == ("max_noise_jy", value)
+        assert in_milli(value) in {value, "NaN", "Infinity"}
+    assert in_jansky("name", "x_mjy") == ("name", "x_mjy")
+
+
+def test_heads_sort_and_then_turn_round(demo: FlaskClient) -> None:
+    page = unescape(demo.get("/console/images?qa_grade=good").text)
+    assert 'href="/console/images?qa_grade=good&sort=-noise_jy"' in page
+    assert 'href="/console/images?qa_grade=good&sort=field_name"' in page
+    turned = unescape(demo.get("/console/images?qa_grade=good&sort=-noise_jy").text)
+    assert 'href="/console/images?qa_grade=good&sort=noise_jy"' in turned
+    assert turned.count('aria-sort="descending"') == 1
+
+
+def test_downloads_hold_exactly_what_is_shown(demo: FlaskClient) -> None:
+    page = demo.get("/console/sources?limit=5&sort=-eta&min_eta=1").text
+    links = [each["href"] for each in Elements(page).of("a") if "format=csv" in each.get("href", "")]
+    here, everything = (list(csv.DictReader(io.StringIO(demo.get(link).text))) for link in links)
+    assert [row["id"] for row in here] == ids_in(page, "sources")
+    assert [row["id"] for row in everything[:5]] == ids_in(page, "sources")
+    assert len(everything) == len(demo.get("/api/v1/sources?limit=1000&min_eta=1").get_json())
+    heads = [each["title"] for each in Elements(page).of("th")]
+    assert len(here[0]) == len(heads)
+
+
+def test_page_of_downloads_starts_where_the_page_starts(demo: FlaskClient) -> None:
+    first = demo.get("/console/images?limit=4").text
+    following = next(each["href"] for each in Elements(first).of("a") if each.get("rel") == "next")
+    page = demo.get(following).text
+    link = next(each["href"] for each in Elements(page).of("a") if "format=csv" in each.get("href", ""))
+    rows = list(csv.DictReader(io.StringIO(demo.get(link).text)))
+    assert [row["id"] for row in rows] == ids_in(page, "images")
+
+
+def test_empty_cone_tells_whether_it_was_ever_observed(demo: FlaskClient) -> None:
+    page = demo.get("/console/sources?ra_deg=10&dec_deg=-80&radius_arcsec=60").text
+    assert "never observed" in page
+    seen = demo.get("/console/sources?ra_deg=180.0001&dec_deg=37.2001&radius_arcsec=0.1").text
+    assert "The position was observed" in seen
+
+
+def test_plane_draws_the_filters_as_its_thresholds(demo: FlaskClient) -> None:
+    page = demo.get("/console/sources?min_eta=1&min_v=0.1").text
+    assert page.count('class="threshold"') == 2
+    assert page.count('class="star"') == len(ids_in(page, "sources"))
+    assert 'class="threshold"' not in demo.get("/console/sources").text
+
+
+def test_candidates_are_those_of_the_api(demo: FlaskClient) -> None:
+    page = demo.get("/console/candidates?n_sigma=1.2").text
+    answer = demo.get(curl_of(page)).get_json()
+    assert ids_in(page, "sources") == [each["id"] for each in answer["candidates"]] != []
+    assert page.count('class="point out"') == len(answer["candidates"])
+
+
+def test_missing_and_infinite_values_are_shown_as_unknown(client: FlaskClient, pipeline: Pipeline) -> None:
+    pipeline.make_image(id=1, noise_jy=None, center_ra_deg=float("inf"), dynamic_range=None, field_name=None)
+    for n, flux in enumerate((0.0, float("inf"), 1e-9)):
+        pipeline.make_photometry(source_id="S", flux_jy=flux, peak_jyb=0.0, mjd=BASE_MJD + n, dec_deg=-0.0001)
+    for page in ("images", "sources", "sources/S", "", "images/1"):
+        text = client.get(f"/console/{page}").text
+        assert not re.search(r">(nan|inf|None)\b", text), page
+        assert 'class="none"' in text or not page.startswith("images"), page

@@ -67,12 +67,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     headers.install(app, settings)
     browsers.install(app, settings)
     observe.install(app)
-    requests = metrics.install(app, settings, services.metrics)
+    requests = metrics.install(app, settings, services)
     authentication = auth.install(app, settings, services.keys)
-    counter = ratelimit.install(app, settings, authentication)
+    counter = ratelimit.install(app, settings, authentication, services.counters)
     audit.install(app, services.audit)
     caches = peers.install(app, settings)
-    sse.install(app, settings)
+    sse.install(app, settings, requests)
     places.install(app, settings)
     api = Api(app)
     docs.describe(api, settings)
@@ -85,6 +85,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     site.install(app, settings)
     console.install(app, settings)
 
-    reads = ratelimit.ReadLimits(app.wsgi_app, settings, authentication, counter)
-    app.wsgi_app = edge.wrap(app.wsgi_app, settings, services, caches, requests, reads)  # type: ignore[method-assign, assignment]
+    limits = ratelimit.RequestLimits(app.wsgi_app, settings, authentication, counter)
+    app.wsgi_app = edge.wrap(app.wsgi_app, settings, services, caches, requests, limits)  # type: ignore[method-assign, assignment]
     return app

@@ -20,6 +20,7 @@ from gunicorn.glogging import Logger
 
 from app.config import ConfigurationError, Settings
 from app.web import runtime, sse
+from app.web.memory import MemoryLimit, resident_mib
 
 
 def _settings() -> Settings:
@@ -90,7 +91,7 @@ backlog = 2048
 # Processes carry the load, since one process runs Python on one core; a few threads in each keep a short request from
 # waiting behind a long download. gthread also holds idle keep-alive connections without a thread.
 workers = settings.workers
-worker_class = "gthread"
+worker_class = "app.web.worker.PatientWorker"
 threads = settings.threads
 # Longer than the 60 s for which nginx and most load balancers keep an idle connection: the side that reuses a
 # connection must be the one that gives it up, or a request meets a closing socket.
@@ -103,6 +104,8 @@ preload_app = True
 # A worker is replaced after so many requests, each at its own time, so that a slow leak in a library stays small.
 max_requests = 1_000_000
 max_requests_jitter = 100_000
+# Or once it has grown too large.
+_memory = MemoryLimit(settings.worker_memory_mib)
 
 # Under gthread this is the main loop's heartbeat, not a limit on requests; those have deadlines of their own.
 timeout = 60
@@ -114,6 +117,10 @@ worker_tmp_dir = str(_runtime)
 
 # A file path travels as one percent-encoded segment, three characters for each slash.
 limit_request_line = 8190
+
+# No request says under which prefix this service lies: whoever may send one from this machine, or through a proxy that
+# passes on what it does not know, would lead others elsewhere. SCRIPT_NAME of the environment says it.
+forwarder_headers = ""
 
 # The control interface would serve any process of this user by a socket in the home directory; nothing here needs it.
 control_socket_disable = True
@@ -145,6 +152,16 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Let streams of events end when their worker is told to stop."""
     sse.serving = lambda: worker.alive
+
+
+def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
+    """Let a worker end that has grown too large, as gunicorn lets one end after ``max_requests``."""
+    if worker.alive and _memory.is_passed():
+        worker.log.warning(
+            "This worker holds %.0f MiB, more than DSA110_WORKER_MEMORY_MIB allows: another takes its place.",
+            resident_mib(),
+        )
+        worker.alive = False
 
 
 def when_ready(server: Any) -> None:

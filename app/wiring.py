@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.config import Settings
 from app.db.changes import ChangeWatcher
+from app.db.counters import Counters
 from app.db.pipeline import PipelineDatabase, PipelineFiles
 from app.db.state import StateDatabase
 from app.db.writing import WritableDatabase
@@ -13,6 +14,7 @@ from app.queue.engine import Engine
 from app.queue.heartbeat import Workers
 from app.queue.idempotency import Idempotency
 from app.queue.records import JobRecords
+from app.repositories.audit import AuditRepository
 from app.repositories.batches import BatchRepository, BatchWriter
 from app.repositories.cal import CalRepository
 from app.repositories.exports import ExportRepository
@@ -21,6 +23,7 @@ from app.repositories.image_sources import ImageSourceRepository
 from app.repositories.image_writes import ImageWriter
 from app.repositories.images import ImageRepository
 from app.repositories.jobs import JobRepository
+from app.repositories.keys import KeyRepository
 from app.repositories.light_curves import LightCurveRepository
 from app.repositories.metrics import MetricsRepository
 from app.repositories.ms import MsRepository
@@ -31,6 +34,7 @@ from app.repositories.ratings import RatingRepository
 from app.repositories.sources import SourceRepository
 from app.repositories.stats import StatsRepository
 from app.repositories.variability import VariabilityRepository
+from app.services.audit import AuditService
 from app.services.batches import BatchService
 from app.services.cal import CalService
 from app.services.deletion import DeletionService
@@ -40,6 +44,7 @@ from app.services.following import FollowingService
 from app.services.health import HealthService
 from app.services.images import ImageService
 from app.services.jobs import JobService
+from app.services.keys import KeyService
 from app.services.logs import LogService
 from app.services.metrics import MetricsService
 from app.services.monitor import MonitorService
@@ -52,6 +57,8 @@ from app.services.plots.service import PlotService
 from app.services.qa import QaService
 from app.services.queue import QueueService
 from app.services.ratings import RatingService
+from app.services.readiness import ReadinessService
+from app.services.readiness import looks as readiness_looks
 from app.services.reruns import RerunService
 from app.services.sky import SkySearch
 from app.services.sources import SourceService
@@ -66,6 +73,10 @@ class Services:
 
     database: PipelineDatabase
     state: StateDatabase
+    access: StateDatabase
+    counters: Counters
+    keys: KeyService
+    audit: AuditService
     changes: ChangeWatcher
     images: ImageService
     pictures: PictureService
@@ -88,6 +99,7 @@ class Services:
     following: FollowingService
     stats: StatsService
     health: HealthService
+    readiness: ReadinessService
     monitor: MonitorService
     metrics: MetricsService
 
@@ -95,6 +107,8 @@ class Services:
         """Close what this thread opened."""
         self.database.close()
         self.state.close()
+        self.access.close()
+        self.counters.close()
         self.changes.close()
         self.engine.close()
 
@@ -102,7 +116,7 @@ class Services:
 def build(settings: Settings) -> Services:
     """Make the services. Opens nothing: databases are opened by the first query of each thread."""
     files = PipelineFiles(settings.products_db, settings.cal_registry_db)
-    database = PipelineDatabase(files, busy_timeout_s=settings.busy_timeout_s)
+    database = PipelineDatabase(files, busy_timeout_s=settings.busy_timeout_s, slow_query_s=settings.slow_query_s)
     in_use = (settings.products_db, settings.cal_registry_db)
     images = ImageRepository(database)
     data_files = DataFiles(settings.data_roots, databases=in_use)
@@ -117,6 +131,8 @@ def build(settings: Settings) -> Services:
     reruns = RerunService(jobs, records, workers, idempotency, retries=settings.job_retries)
     writing = WritableDatabase(settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
     state = StateDatabase(settings.api_state_dir, busy_timeout_s=settings.busy_timeout_s)
+    # The same file; but whether a key is valid, or a write goes into the log, is not waited for as long as a write is.
+    access = StateDatabase(settings.api_state_dir, busy_timeout_s=min(settings.busy_timeout_s, 2.0))
     changes = ChangeWatcher(files)
     stats = StatsRepository(database)
     variability = VariabilityService(VariabilityRepository(database), PhotometryRepository(database))
@@ -135,6 +151,10 @@ def build(settings: Settings) -> Services:
     return Services(
         database=database,
         state=state,
+        access=access,
+        counters=Counters(settings.api_state_dir),
+        keys=KeyService(KeyRepository(access)),
+        audit=AuditService(AuditRepository(access), settings.audit_retention_days),
         changes=changes,
         images=ImageService(images, data_files, sky),
         pictures=pictures,
@@ -164,6 +184,7 @@ def build(settings: Settings) -> Services:
         following=FollowingService(jobs, records, logs),
         stats=StatsService(stats),
         health=health,
+        readiness=ReadinessService(readiness_looks(settings, engine)),
         monitor=MonitorService(settings.port, health.report, settings.service_timeout_s),
         metrics=MetricsService(stats, MetricsRepository(database), changes.generation, settings.metrics_timeout_s),
     )

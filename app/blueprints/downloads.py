@@ -18,11 +18,13 @@ from app.schemas.downloads import (
     split_ids,
 )
 from app.services.downloads import Download
+from app.web import places
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
 from app.web.files import disposition
 from app.web.json import encode
+from app.web.ratelimit import EXPORTS
 from app.web.tables import csv_response
 
 BINARY = {"type": "string", "format": "binary"}
@@ -42,6 +44,7 @@ blp = Blueprint("downloads", __name__, description="Many files or records at onc
 
 @blp.route("/images/bulk-download")
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @blp.arguments(BulkQuery, location="query")
 @blp.response(200, BINARY, content_type="application/zip")
 @blp.doc(responses=BULK)
@@ -57,6 +60,7 @@ def download_images(query: dict[str, Any]) -> Response:
 
 @blp.route("/images/bulk-download", methods=["POST"])
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @blp.arguments(BulkOrderSchema)
 @blp.response(200, BINARY, content_type="application/zip")
 @blp.doc(responses=BULK)
@@ -70,6 +74,7 @@ def order_images(body: dict[str, Any]) -> Response:
 
 @blp.route("/ms/<filepath:path>/download")
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @blp.response(200, BINARY, content_type="application/x-tar")
 def download_measurement_set(path: str) -> Response:
     """Download a measurement set
@@ -126,7 +131,8 @@ def _sources(name: str, sources: Sequence[ExportedSource]) -> Response:
 
 
 def _send(download: Download) -> Response:
-    response: Response = current_app.response_class(download.stream(), mimetype=download.content_type)
+    body = places.Sent(download.stream(), places.take())
+    response: Response = current_app.response_class(body, mimetype=download.content_type)
     response.headers["Content-Disposition"] = disposition("attachment", download.name)
     return response
 

@@ -12,6 +12,7 @@ from app.schemas.sources import LightCurveSchema
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
+from app.web.ratelimit import EXPORTS
 from app.web.tables import send_records
 
 blp = Blueprint("lightcurves", __name__, url_prefix="/lightcurves", description="Light curves of many sources")
@@ -19,6 +20,7 @@ blp = Blueprint("lightcurves", __name__, url_prefix="/lightcurves", description=
 
 @blp.route("", methods=["POST"])
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @blp.arguments(TableFormatQuery, location="query")
 @blp.arguments(LightCurvesBody)
 @blp.response(200, LightCurveSchema(many=True))

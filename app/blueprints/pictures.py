@@ -23,6 +23,7 @@ from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
 from app.web.files import send_picture
+from app.web.ratelimit import RENDERINGS
 
 BINARY = {"type": "string", "format": "binary"}
 
@@ -49,6 +50,7 @@ def get_image_header(query: dict[str, Any], image_id: str) -> Any:
 
 @blp.route("/<image_id>/thumbnail")
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @blp.arguments(ThumbnailQuery, location="query")
 @blp.response(200, BINARY, content_type="image/png")
 def get_image_thumbnail(query: dict[str, Any], image_id: str) -> Response:
@@ -61,6 +63,7 @@ def get_image_thumbnail(query: dict[str, Any], image_id: str) -> Response:
 
 @blp.route("/<image_id>/preview.png")
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @blp.arguments(PreviewQuery, location="query")
 @blp.response(200, BINARY, content_type="image/png")
 def get_image_preview(query: Look, image_id: str) -> Response:
@@ -74,6 +77,7 @@ def get_image_preview(query: Look, image_id: str) -> Response:
 
 @blp.route("/<image_id>/cutout")
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @blp.arguments(CutoutQuery, location="query")
 @blp.response(200, BINARY, content_type="application/fits")
 @blp.doc(responses={200: {"content": {"image/png": {"schema": BINARY}}}})
@@ -88,6 +92,7 @@ def get_image_cutout(query: CutoutRequest, image_id: str) -> Response:
 
 @blp.route("/<image_id>/animation")
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @blp.arguments(AnimationQuery, location="query")
 @blp.response(200, BINARY, content_type="image/gif")
 def get_image_animation(query: AnimationRequest, image_id: str) -> Response:

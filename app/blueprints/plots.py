@@ -11,6 +11,7 @@ from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
 from app.web.files import send_picture
+from app.web.ratelimit import RENDERINGS
 
 BINARY = {"type": "string", "format": "binary"}
 SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
@@ -24,6 +25,7 @@ blp = Blueprint("plots", __name__, description="Plots for slides and papers, as 
 
 @blp.route(f"/sources/<source_id>/lightcurve.<{FORMAT}>")
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @blp.arguments(LightCurvePlotQuery, location="query")
 @blp.response(200, BINARY, content_type="image/png")
 @blp.doc(responses={200: SVG})
@@ -39,6 +41,7 @@ def plot_light_curve(query: LightCurvePlot, source_id: str, format: str) -> Resp
 
 @blp.route(f"/sources/candidates.<{FORMAT}>")
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @blp.arguments(CandidatesPlotQuery, location="query")
 @blp.response(200, BINARY, content_type="image/png")
 @blp.doc(responses={200: SVG})
@@ -53,6 +56,7 @@ def plot_candidates(query: CandidatesPlot, format: str) -> Response:
 
 @blp.route(f"/stats/timeline.<{FORMAT}>")
 @blp.require(PUBLIC)
+@blp.limited(RENDERINGS)
 @blp.arguments(TimelinePlotQuery, location="query")
 @blp.response(200, BINARY, content_type="image/png")
 @blp.doc(responses={200: SVG})

@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
+from app.cli.audit import audit
+from app.cli.backup import backup, restore
 from app.cli.db import db
 from app.cli.demo import demo
 from app.cli.doctor import doctor
 from app.cli.ingest import ingest
 from app.cli.init import init
+from app.cli.keys import keys
 from app.cli.serve import serve
 from app.cli.token import token
 from app.cli.worker import worker
@@ -39,5 +42,5 @@ def main() -> None:
     """The DSA-110 continuum imaging API: set up, fill, look after and serve its databases."""
 
 
-for _command in (init, ingest, db, demo, serve, token, worker, doctor):
+for _command in (init, ingest, db, demo, serve, keys, token, audit, worker, backup, restore, doctor):
     main.add_command(_command)

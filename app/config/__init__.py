@@ -52,6 +52,9 @@ class Settings(AccessSettings):
         "DSA110_PUBLIC_URL", parse.base_url, "", "This service's address for clients; without it, what they ask for."
     )
     threads: int = setting("DSA110_THREADS", parse.count, 4, "Threads in each worker.")
+    worker_memory_mib: int = setting(
+        "DSA110_WORKER_MEMORY_MIB", parse.whole, 1024, "Memory past which a worker is replaced [MiB]; 0 for never."
+    )
 
     # -- the pipeline's databases
     state_dir: Path = setting(
@@ -180,6 +183,12 @@ class Settings(AccessSettings):
     cutout_max_pixels: int = setting(
         "DSA110_CUTOUT_MAX_PIXELS", parse.count, 16_000_000, "Most pixels of a FITS cut-out, all its planes together."
     )
+    max_downloads: int = setting(
+        "DSA110_MAX_DOWNLOADS",
+        parse.count,
+        lambda settings: max(1, settings.threads // 2),
+        "Archives and tables that each gunicorn worker sends at a time; the rest get 503.",
+    )
     accel_prefix: str = setting(
         "DSA110_ACCEL_PREFIX",
         parse.text,
@@ -236,12 +245,6 @@ class Settings(AccessSettings):
         parse.positive,
         2.0,
         "Pace of a worker's heartbeat [s]; it counts as connected for 5 of them, and as lost after 6 are missing.",
-    )
-    max_downloads: int = setting(
-        "DSA110_MAX_DOWNLOADS",
-        parse.count,
-        lambda settings: max(1, settings.threads // 2),
-        "Archives and tables that each gunicorn worker sends at a time; the rest get 503.",
     )
     max_streams: int = setting(
         "DSA110_MAX_STREAMS",

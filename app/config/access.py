@@ -82,13 +82,13 @@ class AccessSettings:
         "DSA110_RATE_LIMIT_MINUTE",
         parse.rate_of(60),
         None,
-        "Most reads of one caller in a minute, or another rate such as `50 per second`; 0 for any number, as without.",
+        "Most requests of one caller in a minute, or another rate such as `50 per second`; 0 for any number.",
     )
     rate_limit_hour: Rate | None = setting(
-        "DSA110_RATE_LIMIT_HOUR", parse.rate_of(3600), None, "Most reads of one caller in an hour, in the same way."
+        "DSA110_RATE_LIMIT_HOUR", parse.rate_of(3600), None, "Most requests of one caller in an hour, in the same way."
     )
     rate_limit_burst: Rate | None = setting(
-        "DSA110_RATE_LIMIT_BURST", parse.rate_of(1), None, "Most reads of one caller in a second, in the same way."
+        "DSA110_RATE_LIMIT_BURST", parse.rate_of(1), None, "Most requests of one caller in a second, in the same way."
     )
     rate_limit_writes: Rate | None = setting(
         "DSA110_RATE_LIMIT_WRITES", parse.rate_of(60), Rate(30, 60), "Most writes of one caller; 0 for any number."

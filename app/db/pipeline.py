@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from app.db import deadline
 from app.db.errors import is_missing_object, translate
+from app.db.slow import SlowQueries
 from app.db.swaps import Identity, Swaps
 from app.db.views import columns_of, lay_views
 from app.db.wal_index import WalIndexes
@@ -116,10 +117,11 @@ class PipelineFiles:
 
 
 class Spent(NamedTuple):
-    """Statements run, and the time they took [s]."""
+    """Statements run, the time they took [s], and how many of them were slow."""
 
     statements: int
     seconds: float
+    slow: int = 0
 
 
 _NOTHING = Spent(0, 0.0)
@@ -142,13 +144,18 @@ class PipelineDatabase:
         Paths of the databases.
     busy_timeout_s
         How long a statement waits for a lock [s].
+    slow_query_s
+        What is told as slow in the log [s].
     """
 
     name = "products"
 
-    def __init__(self, files: PipelineFiles, *, busy_timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, files: PipelineFiles, *, busy_timeout_s: float = 30.0, slow_query_s: float = float("inf")
+    ) -> None:
         self.files = files
         self._busy_timeout_s = busy_timeout_s
+        self._slow = SlowQueries(slow_query_s)
         self._local = threading.local()
         self._inherited: list[sqlite3.Connection] = []
         self.on_open: list[Callable[[sqlite3.Connection], None]] = []
@@ -161,7 +168,7 @@ class PipelineDatabase:
         DatabaseUnavailable, Busy, QueryTimeout, QueryFailed
             As :func:`app.db.errors.translate` tells them apart.
         """
-        rows: list[Row] = self._attempt(lambda connection: connection.execute(sql, params).fetchall())
+        rows: list[Row] = self._attempt(sql, params, sqlite3.Cursor.fetchall)
         return rows
 
     def row(self, sql: str, params: Params = _NO_PARAMS, *, missing: Exception) -> Row:
@@ -173,7 +180,7 @@ class PipelineDatabase:
 
     def find(self, sql: str, params: Params = _NO_PARAMS) -> Row | None:
         """The first row of a statement, or ``None``."""
-        found: Row | None = self._attempt(lambda connection: connection.execute(sql, params).fetchone())
+        found: Row | None = self._attempt(sql, params, sqlite3.Cursor.fetchone)
         return found
 
     def value(self, sql: str, params: Params = _NO_PARAMS) -> Any:
@@ -211,13 +218,18 @@ class PipelineDatabase:
         """Start counting anew, for another request."""
         self._local.spent = _NOTHING
 
-    def _attempt(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
+    def _attempt(self, sql: str, params: Params, fetch: Callable[[sqlite3.Cursor], Any]) -> Any:
         started = time.perf_counter()
         try:
-            return self._read(read)
+            return self._read(lambda connection: fetch(connection.execute(sql, params)))
         finally:
+            seconds = time.perf_counter() - started
+            slow = seconds >= self._slow.at_least_s
             spent = self.spent()
-            self._local.spent = Spent(spent.statements + 1, spent.seconds + time.perf_counter() - started)
+            self._local.spent = Spent(spent.statements + 1, spent.seconds + seconds, spent.slow + slow)
+            opened: _Opened | None = getattr(self._local, "opened", None)
+            if slow and opened is not None:
+                self._slow.tell(opened.connection, sql, params, seconds)
 
     def _read(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
         try:
@@ -270,6 +282,8 @@ class PipelineDatabase:
             versions = _schema_versions(connection, self.files, identities)
             lay_views(connection, registry=registry)
             connection.execute("PRAGMA query_only = ON")
+            # Neither ATTACH nor VACUUM INTO, which that leaves to whoever gets a statement of their own in here.
+            connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, int(registry == "registry"))
             connection.set_progress_handler(deadline.passed, deadline.INSTRUCTIONS_BETWEEN_LOOKS)
             for prepare in self.on_open:
                 prepare(connection)

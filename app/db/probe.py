@@ -30,6 +30,15 @@ def look(path: Path, name: str, *, timeout_s: float) -> None:
     DatabaseUnavailable, Busy
         There is one, and it does not answer.
     """
+    _read(path, name, timeout_s, "SELECT count(*) FROM sqlite_master")
+
+
+def version(path: Path, name: str, *, timeout_s: float) -> int:
+    """A database's ``user_version``; raises as :func:`look` does."""
+    return _read(path, name, timeout_s, "PRAGMA user_version")
+
+
+def _read(path: Path, name: str, timeout_s: float, sql: str) -> int:
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
@@ -41,6 +50,7 @@ def look(path: Path, name: str, *, timeout_s: float) -> None:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=timeout_s)) as connection:
             # A constant would be answered without opening the file.
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            value: int = connection.execute(sql).fetchone()[0]
+            return value
     except sqlite3.Error as error:
         raise translate(error, name) from error

@@ -108,7 +108,7 @@ class MjdMoment(IsoDate):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         try:
             mjd = float(value)
-        except ValueError:
+        except (TypeError, ValueError):
             return super()._deserialize(value, attr, data, **kwargs)
         if not 0 <= mjd < LARGEST_MJD:
             raise InvalidValue(attr or "date", "as a number it is a Modified Julian Date, such as 60979.5")
@@ -121,7 +121,7 @@ class UnixMoment(MjdMoment):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         try:
             return unix_from_iso(value)
-        except ValueError:
+        except (TypeError, ValueError):
             return unix_from_mjd(super()._deserialize(value, attr, data, **kwargs))
 
 

@@ -8,18 +8,18 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from app.config import Settings
 from app.db import probe
 from app.db.inspection import DatabaseFacts, inspect, missing
 from app.db.upgrade import PipelineUpgrade
+from app.domain.diagnosis import Check as Check
+from app.domain.diagnosis import Verdict
 from app.domain.errors import Busy, DatabaseError, DatabaseUnavailable
 from app.domain.health import disk_space
+from app.services.surroundings import look_around
 
 _PATIENCE_S = 2.0
-
-Verdict = Literal["ok", "note", "wrong"]
 
 _GENERATIONS = {
     "unified": "unified: one file for everything",
@@ -30,18 +30,15 @@ _GENERATIONS = {
 }
 
 
-class Check(NamedTuple):
-    """One thing looked at: what it is, how it is, what was found, and what to do where it is not well."""
-
-    what: str
-    verdict: Verdict
-    found: str
-    remedy: str | None = None
-
-
 def examine(settings: Settings) -> list[Check]:
     """Look at everything. Changes nothing, and creates nothing."""
-    return [*_safety(settings), *_databases(settings), *_directories(settings), _port(settings)]
+    return [
+        *_safety(settings),
+        *_databases(settings),
+        *_directories(settings),
+        *look_around(settings),
+        _port(settings),
+    ]
 
 
 def _safety(settings: Settings) -> Iterator[Check]:

@@ -69,6 +69,9 @@ class RadioImage:
         self.nx: int = lengths[self.lon]
         self.ny: int = lengths[self.lat]
         self.lengths: tuple[int, ...] = lengths
+        # Rows are read whole; a header may claim any length.
+        if self.nx > BAND_PIXELS:
+            raise FitsUnreadable(f"A row of {self.nx} pixels is longer than can be read")
 
     @cached_property
     def wcs(self) -> Any | None:

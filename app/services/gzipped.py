@@ -12,6 +12,10 @@ import io
 from pathlib import Path
 
 MAGIC = b"\x1f\x8b"
+# A header is read a block at a time until it ends (FITS 4.0, section 3.1). None of an image has so many blocks; but a
+# few kilobytes of gzip can hold gigabytes of them, and no end.
+HEADER_BLOCK_BYTES = 2880
+MOST_HEADER_BLOCKS = 2000
 
 
 def is_gzipped(path: Path) -> bool:
@@ -26,6 +30,7 @@ class LazyGzip(gzip.GzipFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path, "rb")
         self._wanted: int | None = None
+        self._blocks = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Remember where to read next."""
@@ -40,7 +45,10 @@ class LazyGzip(gzip.GzipFile):
         return super().tell() if self._wanted is None else self._wanted
 
     def read(self, size: int | None = -1) -> bytes:
-        """Go there and read."""
+        """Go there and read; OSError for a header without end."""
+        self._blocks = self._blocks + 1 if size == HEADER_BLOCK_BYTES else 0
+        if self._blocks > MOST_HEADER_BLOCKS:
+            raise OSError("a header without end")
         if self._wanted is not None:
             super().seek(self._wanted)
             self._wanted = None

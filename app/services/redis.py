@@ -13,6 +13,15 @@ from app.domain.health import LONGEST_REASON, RedisState
 _PORT = 6379
 
 
+class _Target(NamedTuple):
+    """Where to connect; ``credentials`` are a password, or a user and a password, or nothing."""
+
+    scheme: str
+    host: str
+    port: int
+    credentials: tuple[str, ...]
+
+
 class _Conversation(NamedTuple):
     connection: socket.socket
     answers: BufferedReader
@@ -29,9 +38,14 @@ def look(url: str, *, timeout_s: float) -> RedisState:
         Time for each step [s].
     """
     try:
-        with _connect(url, timeout_s) as connection, connection.makefile("rb") as answers:
+        target = _target(url)
+    except ValueError:
+        # Its own words would name what it stumbled over, which may be a part of the password.
+        return RedisState("error", message="The URL of Redis cannot be understood")
+    try:
+        with _connect(target, timeout_s) as connection, connection.makefile("rb") as answers:
             conversation = _Conversation(connection, answers)
-            _authenticate(conversation, url)
+            _authenticate(conversation, target)
             return RedisState("ok", version=_version(_ask(conversation, "INFO", "server")))
     except TimeoutError:
         return RedisState("error", message="No answer in time")
@@ -43,22 +57,25 @@ def look(url: str, *, timeout_s: float) -> RedisState:
         return RedisState("error", message=str(error)[:LONGEST_REASON])
 
 
-def _connect(url: str, timeout_s: float) -> socket.socket:
+def _target(url: str) -> _Target:
+    """Where a URL leads; raises ValueError for one that nobody can understand."""
     parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss"}:
-        raise LookupError(parts.scheme)
-    host = parts.hostname or "localhost"
-    connection = socket.create_connection((host, parts.port or _PORT), timeout=timeout_s)
-    if parts.scheme == "redis":
+    credentials = tuple(unquote(word) for word in (parts.username, parts.password) if word) if parts.password else ()
+    return _Target(parts.scheme, parts.hostname or "localhost", parts.port or _PORT, credentials)
+
+
+def _connect(target: _Target, timeout_s: float) -> socket.socket:
+    if target.scheme not in {"redis", "rediss"}:
+        raise LookupError(target.scheme)
+    connection = socket.create_connection((target.host, target.port), timeout=timeout_s)
+    if target.scheme == "redis":
         return connection
-    return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+    return ssl.create_default_context().wrap_socket(connection, server_hostname=target.host)
 
 
-def _authenticate(conversation: _Conversation, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.password:
-        user = [unquote(parts.username)] if parts.username else []
-        _ask(conversation, "AUTH", *user, unquote(parts.password))
+def _authenticate(conversation: _Conversation, target: _Target) -> None:
+    if target.credentials:
+        _ask(conversation, "AUTH", *target.credentials)
 
 
 def _ask(conversation: _Conversation, *words: str) -> bytes:

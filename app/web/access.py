@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 from app.config import Network, Settings
 from app.web.caching import Environ, StartResponse, WsgiApp
+from app.web.environ import CLIENT as CLIENT
+from app.web.environ import OPEN_PATHS as OPEN_PATHS
+from app.web.environ import PROBES as PROBES
 from app.web.headers import security_headers
 from app.web.problems import CONTENT_TYPE, encode, problem
 
-CLIENT = "contimg.client"
-
-# Probes and scrapers may come from anywhere.
-OPEN_PATHS = frozenset({"/api/health", "/metrics"})
+# What is further left than so many characters no proxy of ours has written; and what is read is remembered.
+_LONGEST_CHAIN = 1000
+# Some proxies write the port behind the address, and brackets around one of IPv6 (RFC 7239, section 6).
+_WRITTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::\d{1,5})?", re.ASCII)
 _LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
 
 
@@ -45,7 +49,10 @@ class AllowList:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass on or refuse."""
-        client = self._client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", ""))
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        if len(forwarded) > _LONGEST_CHAIN:
+            forwarded = forwarded[-_LONGEST_CHAIN:].partition(",")[2]
+        client = self._client(environ.get("REMOTE_ADDR", ""), forwarded)
         environ[CLIENT] = client
         if environ.get("PATH_INFO") in OPEN_PATHS or self._admits(client):
             return self._app(environ, start_response)
@@ -60,7 +67,8 @@ class AllowList:
         if not forwarded or not _within(peer, self._proxies):
             return peer
         for hop in reversed([part.strip() for part in forwarded.split(",")]):
-            address = _address(hop)
+            written = _WRITTEN.fullmatch(hop)
+            address = _address((written[1] or written[2]) if written else hop)
             if address is None:
                 return peer
             if not _within(str(address), self._proxies):

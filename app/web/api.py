@@ -15,10 +15,11 @@ from urllib.parse import urlencode
 import flask_smorest
 from flask import Request, request
 from marshmallow import EXCLUDE
+from webargs.core import is_json, missing
 from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, UnprocessableEntity
 from werkzeug.routing import BaseConverter
 
 from app.domain.paging import Page
@@ -27,6 +28,7 @@ from app.schemas.problems import ProblemSchema
 from app.services.tables import FORMATS, Table
 from app.web import errors
 from app.web.auth import PUBLIC, enforce
+from app.web.json import decode
 from app.web.media import JSON, accepted_format, requested_format
 from app.web.problems import CONTENT_TYPE
 from app.web.tables import send_page, send_table
@@ -38,6 +40,7 @@ _TABLES = {
 F = TypeVar("F", bound=Callable[..., Any])
 
 CACHEABLE = "contimg.cacheable"
+RATE_LIMITED = "rate_limited"
 
 _LINK = {
     "description": "RFC 8288: `first`, and `next` while there is more.",
@@ -70,6 +73,17 @@ class Parser(FlaskParser):
     """webargs: a list's schema refuses unknown parameters, any other ignores them."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None, "json": EXCLUDE}  # noqa: RUF012
+
+    def _raw_load_json(self, req: Request) -> Any:
+        """The body as JSON, if it says that it is."""
+        if not is_json(req.mimetype) or not (body := req.get_data(cache=True)):
+            return missing
+        try:
+            return decode(body)
+        except ValueError as error:
+            unreadable = UnprocessableEntity()
+            unreadable.data = {"messages": {"json": [f"The body is not JSON that can be read: {error}"]}}  # type: ignore[attr-defined]
+            raise unreadable from error
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
         """The query string; what a list is to be sent as may stand in the Accept header as well."""
@@ -146,6 +160,15 @@ class Blueprint(flask_smorest.Blueprint):
         marked._apidoc = {**getattr(view, "_apidoc", {}), "cacheable": True}  # type: ignore[attr-defined]
         return marked  # type: ignore[return-value]
 
+    def limited(self, kind: str) -> Callable[[F], F]:
+        """Declare which quota of its caller a request counts for."""
+
+        def decorator(view: F) -> F:
+            view._apidoc = {**getattr(view, "_apidoc", {}), RATE_LIMITED: kind}  # type: ignore[attr-defined]
+            return view
+
+        return decorator
+
     @staticmethod
     def _prepare_common_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
         responses = doc.setdefault("responses", {})
@@ -154,6 +177,9 @@ class Blueprint(flask_smorest.Blueprint):
             doc["security"] = [{"apiKey": []}, {"bearer": []}]
             responses.setdefault(401, "UNAUTHORIZED")
             responses.setdefault(403, "FORBIDDEN")
+        tables = info.get("paginated") or info.get("tabulated")
+        if info.get("access", PUBLIC) != PUBLIC or info.get(RATE_LIMITED) or tables:
+            responses.setdefault(429, "TOO_MANY_REQUESTS")
         if info.get("paginated"):
             responses[200]["headers"] = {
                 "Link": _LINK,
@@ -161,7 +187,7 @@ class Blueprint(flask_smorest.Blueprint):
                 "X-Total-Count-Kind": _TOTAL_KIND,
                 "X-Covered": _COVERED,
             }
-        if info.get("paginated") or info.get("tabulated"):
+        if tables:
             responses[200].setdefault("content", {}).update(_TABLES)
         if info.get("cacheable"):
             responses[304] = "NOT_MODIFIED"

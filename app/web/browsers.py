@@ -21,7 +21,10 @@ def install(app: Flask, settings: Settings) -> None:
         supports_credentials=settings.cors_credentials,
         max_age=600,
         always_send=False,
-        expose_headers=["Link", "X-Total-Count", "X-Request-ID", "ETag", "Location", "Retry-After"],
+        expose_headers=[
+            *("Link", "X-Total-Count", "X-Request-ID", "ETag", "Location"),
+            *("Retry-After", "RateLimit", "RateLimit-Policy"),
+        ],
     )
     app.config.update(
         COMPRESS_MIMETYPES=COMPRESSED_TYPES,

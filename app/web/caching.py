@@ -27,7 +27,7 @@ from werkzeug.http import parse_accept_header, parse_etags
 from app.db import deadline
 from app.web.api import CACHEABLE
 from app.web.browsers import ALGORITHMS
-from app.web.media import accepted_format
+from app.web.media import LONGEST_WISH, accepted_format
 from app.web.store import Entry, Headers, Key, Store, Token
 
 Environ = dict[str, Any]
@@ -201,10 +201,14 @@ class ResponseCache:
         return Entry.of(status, [*headers, ("ETag", etag)], data, etag, environ.get(ROUTE, ""))
 
 
-@lru_cache(maxsize=256)
 def chosen_encoding(header: str) -> str:
     """The one encoding that an Accept-Encoding header gets, or ``identity``."""
-    return parse_accept_header(header).best_match([*ALGORITHMS, "identity"]) or "identity" if header else "identity"
+    return _liked_best(header) if header and len(header) <= LONGEST_WISH else "identity"
+
+
+@lru_cache(maxsize=256)
+def _liked_best(header: str) -> str:
+    return parse_accept_header(header).best_match([*ALGORITHMS, "identity"]) or "identity"
 
 
 def _respond(answer: Entry | _Passing, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

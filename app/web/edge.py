@@ -1,4 +1,4 @@
-"""The WSGI layers around Flask, outermost first: observe, admit, find the path, answer from the cache."""
+"""The WSGI layers around Flask, outermost first: observe, admit, find the path, count, answer from the cache."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from app.config import Settings
-from app.web.access import AllowList
+from app.web.access import PROBES, AllowList
 from app.web.caching import Environ, ResponseCache, StartResponse, WsgiApp
 from app.web.metrics import RequestCounter
 from app.web.observe import Observed
 from app.web.peers import WorkerCaches
+from app.web.ratelimit import RequestLimits
 from app.wiring import Services
 
 # What lives directly under /api; everything else there is the same resource under /api/v1.
@@ -18,7 +19,12 @@ _UNVERSIONED = ("/api/v1", "/api/openapi.json", "/api/docs", "/api/redoc")
 
 
 def wrap(
-    flask: WsgiApp, settings: Settings, services: Services, caches: WorkerCaches, requests: RequestCounter
+    flask: WsgiApp,
+    settings: Settings,
+    services: Services,
+    caches: WorkerCaches,
+    requests: RequestCounter,
+    limits: RequestLimits,
 ) -> WsgiApp:
     """The application as gunicorn sees it."""
     key_header = "HTTP_" + settings.api_key_header.upper().replace("-", "_")
@@ -31,18 +37,21 @@ def wrap(
         before_storing=caches.listen,
     )
     counter = requests if settings.enable_metrics else None
-    return Observed(AllowList(Paths(cache), settings), settings, services.database, counter)
+    answering = limits.in_front_of(cache) if limits.wanted else cache
+    return Observed(AllowList(Paths(answering, flask), settings), settings, services.database, counter)
 
 
 class Paths:
     """WSGI middleware: one path for each resource, however it was written.
 
     The legacy prefix ``/api`` leads to ``/api/v1``, so both are identical by construction and share one cache entry;
-    a trailing slash is redirected away.
+    a trailing slash is redirected away. Probes go straight to Flask: the response cache looks at the databases' files,
+    and a disk that hangs must not keep a probe from telling so.
     """
 
-    def __init__(self, app: WsgiApp) -> None:
+    def __init__(self, app: WsgiApp, flask: WsgiApp) -> None:
         self._app = app
+        self._flask = flask
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Rewrite or redirect."""
@@ -52,6 +61,8 @@ class Paths:
                 return _redirect(environ, path.rstrip("/"), start_response)
             if not path.startswith(_UNVERSIONED):
                 environ["PATH_INFO"] = f"/api/v1{path[4:]}"
+        elif path in PROBES:
+            return self._flask(environ, start_response)
         return self._app(environ, start_response)
 
 

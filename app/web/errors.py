@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Flask, Response, current_app, request
-from werkzeug.exceptions import HTTPException, InternalServerError, UnprocessableEntity
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, UnprocessableEntity
 
 from app.domain import errors as domain
 from app.web.problems import CONTENT_TYPE, encode, problem
@@ -69,6 +70,7 @@ def install(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(domain.ContimgError, answer_domain_error)
     app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(ParseException, answer_unreadable)
     app.register_error_handler(Exception, answer_unexpected)
 
 
@@ -101,6 +103,12 @@ def answer_http_error(error: HTTPException) -> Response:
         if name.lower() not in {"content-type", "content-length"}:
             response.headers.add(name, value)
     return response
+
+
+def answer_unreadable(error: ParseException) -> Response:
+    """The answer to a body whose chunks are no chunks; gunicorn notices while the body is read, and hangs up then."""
+    log.warning("A body could not be read: %s", error)
+    return answer_http_error(BadRequest("The body is not sent as its header fields say."))
 
 
 def answer_unexpected(error: Exception) -> Response:

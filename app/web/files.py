@@ -6,6 +6,7 @@ at once, other units and what cannot be read get the whole file, not an error.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import IO, Any
@@ -40,13 +41,34 @@ def send_data_file(path: Path, content_type: str) -> Response:
         response.headers["Cache-Control"] = REVALIDATE
         return response
     try:
-        file = path.open("rb")
+        file = _Unchanged(path)
     except OSError as error:
         raise FileNotAccessible(path.name) from error
-    status = os.fstat(file.fileno())
+    status = file.status
     response.set_etag(f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}")
     response.headers["Last-Modified"] = http_date(status.st_mtime)
     return _filled(response, file)
+
+
+class _Unchanged(io.FileIO):
+    """A file that is sent; closing it fails where it was cut short or written to meanwhile.
+
+    Less would be sent than was announced, the connection would be kept, and the client would take the next answer for
+    the rest of the file. The failure makes gunicorn break the connection off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self.status = os.fstat(self.fileno())
+
+    def close(self) -> None:
+        """Close it, and raise FileNotAccessible where it is not what it was."""
+        if self.closed:
+            return
+        status = os.fstat(self.fileno())
+        super().close()
+        if (status.st_size, status.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns):
+            raise FileNotAccessible(Path(os.fsdecode(self.name)).name)
 
 
 def send_picture(picture: Picture) -> Response:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Response, request
-from prometheus_client import CollectorRegistry, Counter, Histogram, Summary
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -20,17 +20,20 @@ from prometheus_client.metrics_core import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.config import Settings
+from app.db.pipeline import Spent
 from app.domain.metrics import Histogram as Distribution
 from app.domain.metrics import PipelineFigures
 from app.domain.statistics import by_status, total
 from app.services.metrics import MetricsService
 from app.version import VERSION
 from app.web import runtime
+from app.web.gauges import QueueCollector, WorkersCollector
+from app.wiring import Services
 
 PATH = "/metrics"
 
 # Probes and scrapes would only count themselves.
-UNCOUNTED = frozenset({PATH, "/api/v1/health"})
+UNCOUNTED = frozenset({PATH, "/api/v1/health", "/livez", "/readyz"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Upper bounds of the buckets of duration [s].
 COARSE_S = (0.1, 0.5, 1.0)
@@ -86,6 +89,16 @@ class RequestCounter:
         self._fine = Histogram(
             "http_request_duration_highr_seconds", "Time to answer, in fine buckets.", buckets=FINE_S, registry=registry
         )
+        self._cache_hits = Counter("dsa110_cache_hits", "Requests answered from the cache.", registry=registry)
+        self._statements = Counter("dsa110_sql_statements", "Statements on the pipeline's files.", registry=registry)
+        self._sql_seconds = Counter("dsa110_sql_seconds", "Time that those took.", registry=registry)
+        self._slow = Counter("dsa110_slow_queries", "Those that were slow.", registry=registry)
+        # Of a worker that died, nothing is open any more.
+        live: Any = {"multiprocess_mode": "livesum", "registry": registry}
+        self.streams = Gauge("dsa110_streams_open", "Streams of events that are being served.", **live)
+        self.streams_refused = Counter(
+            "dsa110_streams_refused", "Streams for which no place was left.", registry=registry
+        )
         # Looking a child up by its labels costs more than counting; there are only so many.
         self._children = lru_cache(maxsize=1024)(self._children_of)
 
@@ -99,6 +112,18 @@ class RequestCounter:
         sizes_out.observe(sent or 0)
         durations.observe(duration_s)
         self._fine.observe(duration_s)
+
+    def note_work(self, spent: Iterable[Spent], cache_hits: int) -> None:
+        """Count what was done for some requests together."""
+        statements, seconds, slow = map(sum, zip(*spent, strict=True))
+        for counter, amount in (
+            (self._cache_hits, cache_hits),
+            (self._statements, statements),
+            (self._sql_seconds, seconds),
+            (self._slow, slow),
+        ):
+            if amount:
+                counter.inc(amount)
 
     def _children_of(self, method: str, status_class: int, route: str) -> tuple[Any, Any, Any, Any]:
         method = method if method in _METHODS else "OTHER"
@@ -139,7 +164,7 @@ class PipelineCollector:
             yield from _histograms(figures)
 
 
-def install(app: Flask, settings: Settings, service: MetricsService) -> RequestCounter:
+def install(app: Flask, settings: Settings, services: Services) -> RequestCounter:
     """Serve /metrics where that is wanted; the counter that feeds it.
 
     Notes
@@ -152,7 +177,9 @@ def install(app: Flask, settings: Settings, service: MetricsService) -> RequestC
     counter = RequestCounter(None if together else registry)
     if together:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(PipelineCollector(service, settings.environment))
+    registry.register(PipelineCollector(services.metrics, settings.environment))
+    registry.register(QueueCollector(services.queue))
+    registry.register(WorkersCollector())
 
     def expose() -> Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,12 +18,13 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from app.config import Settings
 from app.db import deadline
 from app.db.pipeline import PipelineDatabase
-from app.web.access import CLIENT
+from app.web.auth import Caller
 from app.web.caching import HIT, ROUTE, Environ, StartResponse, WsgiApp
+from app.web.environ import CALLER, CLIENT
 from app.web.later import Later
 from app.web.metrics import PATH as METRICS_PATH
 from app.web.metrics import RequestCounter
-from app.web.request_log import Note, RequestLog
+from app.web.request_log import Note, RequestLog, on_one_line
 
 REQUEST_ID = "contimg.request_id"
 UNMATCHED = "unmatched"
@@ -79,7 +80,7 @@ class Observed:
         if answer.get("bytes") is not None or environ["REQUEST_METHOD"] == "HEAD":
             self._note(environ, answer, started)
             return body
-        return _Noted(body, lambda: self._note(environ, answer, started))
+        return _Noted(body, lambda sent: self._note(environ, answer | {"bytes": sent}, started))
 
     def flush(self) -> None:
         """Write down what was noted so far, rather than in a moment."""
@@ -105,6 +106,8 @@ class Observed:
                 environ.get("CONTENT_LENGTH") or "0",
                 environ.get(ROUTE, UNMATCHED),
                 "hit" if HIT in environ else "miss",
+                _key_id(environ),
+                self._database.spent(),
             )
         )
 
@@ -114,19 +117,23 @@ class Observed:
                 self._requests.note(
                     note.method, note.status_code, note.route, note.duration_s, note.received, note.bytes
                 )
+            self._requests.note_work([note.spent for note in notes], sum(note.cache == "hit" for note in notes))
         if self._log.wanted:
             self._log.write(notes)
 
 
 class _Noted:
-    """A body of unknown length: the note is taken when it ends or its client goes away."""
+    """A body of unknown length: the note is taken when it ends or its client goes away, with the bytes given out."""
 
-    def __init__(self, body: Iterable[bytes], note: Any) -> None:
+    def __init__(self, body: Iterable[bytes], note: Callable[[int], None]) -> None:
         self._body = body
         self._note = note
+        self._sent = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        for piece in self._body:
+            self._sent += len(piece)
+            yield piece
 
     def close(self) -> None:
         """Close the body, then take note."""
@@ -135,7 +142,19 @@ class _Noted:
             if close is not None:
                 close()
         finally:
-            self._note()
+            self._note(self._sent)
+
+
+class _PlainFormatter(logging.Formatter):
+    """Records as text: one line each, and tracebacks below in lines that no record begins like."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line."""
+        return on_one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The traceback."""
+        return "\n".join(f"  | {on_one_line(line)}" for line in super().formatException(ei).splitlines())
 
 
 class RequestIdFilter(logging.Filter):
@@ -170,9 +189,15 @@ def set_up_logging(settings: Settings) -> None:
 def make_formatter(settings: Settings) -> logging.Formatter:
     """The form of a line, for our records and gunicorn's."""
     if not settings.log_json:
-        return logging.Formatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s")
+        return _PlainFormatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s")
     names = "%(levelname)s %(name)s %(message)s" + (" %(request_id)s" if settings.log_request_id else "")
     return OrjsonFormatter(names, rename_fields={"levelname": "level", "name": "logger"}, timestamp=True)
+
+
+def _key_id(environ: Environ) -> str | None:
+    """Whose key or token it was, where anybody wanted to know and it was a valid one."""
+    who: Caller | None = environ.get(CALLER)
+    return None if who is None or who.method in {"anonymous", "disabled"} else who.key_id
 
 
 def _new_id() -> str:

@@ -7,6 +7,7 @@ cache: measured at 20 µs a line against 4 µs here.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.config import Settings
+from app.db.pipeline import Spent
 
 LOGGER = "app.requests"
 
@@ -34,6 +36,8 @@ class Note(NamedTuple):
     received: str
     route: str
     cache: str
+    key_id: str | None
+    spent: Spent
 
 
 class RequestLog:
@@ -52,7 +56,8 @@ class RequestLog:
 
     def write(self, notes: Iterable[Note]) -> None:
         """Write a line for each."""
-        sys.stderr.write("".join([self._line(note, self._with_id) for note in notes]))
+        with contextlib.suppress(OSError):  # a full disk is no reason to refuse anybody anything
+            sys.stderr.write("".join([self._line(note, self._with_id) for note in notes]))
 
 
 def _facts(note: Note) -> dict[str, Any]:
@@ -66,6 +71,9 @@ def _facts(note: Note) -> dict[str, Any]:
         "bytes": note.bytes,
         "route": note.route,
         "cache": note.cache,
+        "key_id": note.key_id,
+        "sql_ms": round(note.spent.seconds * 1000, 3),
+        "sql_statements": note.spent.statements,
     }
 
 
@@ -84,4 +92,12 @@ def _json(note: Note, with_id: bool) -> str:
 def _text(note: Note, with_id: bool) -> str:
     at = datetime.fromtimestamp(note.at, UTC)
     words = [f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03d}", "INFO", LOGGER, note.request_id if with_id else ""]
-    return " ".join(filter(None, words)) + " request " + " ".join(f"{k}={v}" for k, v in _facts(note).items()) + "\n"
+    facts = " ".join(f"{name}={value}" for name, value in _facts(note).items())
+    return " ".join(filter(None, words)) + f" request {on_one_line(facts)}\n"
+
+
+def on_one_line(text: str) -> str:
+    """Text without what would end the line or move a terminal's cursor: a client writes no lines of the log."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, current_app, request
 
@@ -28,6 +28,11 @@ from app.domain.errors import TooManyStreams
 from app.domain.time import iso_from_unix
 from app.services.following import Event, Feed
 from app.web.json import encode as encode_json
+
+if TYPE_CHECKING:
+    # gunicorn's configuration imports this module, and prometheus_client, which looks for the runtime directory when it
+    # is imported, must not be there before that is made.
+    from app.web.metrics import RequestCounter
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -46,25 +51,37 @@ serving: Callable[[], bool] = lambda: True  # noqa: E731
 
 
 class Slots:
-    """Places for streams in this process."""
+    """Places for streams in this process.
 
-    def __init__(self, count: int) -> None:
+    Parameters
+    ----------
+    count
+        How many there are.
+    counter
+        Where streams are counted.
+    """
+
+    def __init__(self, count: int, counter: RequestCounter) -> None:
         self.count = count
         self._free = threading.BoundedSemaphore(count)
+        self._counter = counter
 
     def take(self) -> None:
         """Take a place; raises TooManyStreams where there is none."""
         if not self._free.acquire(blocking=False):
+            self._counter.streams_refused.inc()
             raise TooManyStreams(f"This process serves {self.count} streams at a time, and all are taken.")
+        self._counter.streams.inc()
 
     def leave(self) -> None:
         """Leave a place."""
+        self._counter.streams.dec()
         self._free.release()
 
 
-def install(app: Flask, settings: Settings) -> None:
-    """Give the application its places for streams."""
-    app.extensions[_SLOTS] = Slots(settings.max_streams)
+def install(app: Flask, settings: Settings, counter: RequestCounter) -> None:
+    """Give the application its places for streams, counted by ``counter``."""
+    app.extensions[_SLOTS] = Slots(settings.max_streams, counter)
 
 
 def respond(make: Callable[[], Feed]) -> Response:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -16,6 +14,7 @@ from app.domain.paging import Page
 from app.domain.time import iso_from_unix
 from app.services.tables import FORMATS, Table
 from app.services.tables.csv import guarded
+from app.web import places
 from app.web.json import encode
 from app.web.media import JSON
 
@@ -41,13 +40,14 @@ def send_page(page: Page[Any], columns: Sequence[Column], name: str) -> Response
 
 def send_table(table: Table, form: str) -> Response:
     """Answer with a table as a stream that begins once its first rows are there."""
+    place = places.take()
     written = FORMATS[form]
     pieces = iter(written.write(table))
     first = next(pieces, b"")
     headers = {"Content-Disposition": f'attachment; filename="{table.name}.{written.extension}"'}
     if written.content_type.startswith("application/x-votable"):
         headers = {}  # shown by what asked for it, TOPCAT or a browser
-    return Response(_Stream(first, pieces), content_type=written.content_type, headers=headers)
+    return Response(_Stream(first, pieces, place), content_type=written.content_type, headers=headers)
 
 
 def send_records(
@@ -56,8 +56,9 @@ def send_records(
     """Answer with records as a stream: a JSON array of them, or a table of all their ``rows``."""
     if form != JSON:
         return send_table(Table(name, columns, chain.from_iterable(record.rows for record in records)), form)
+    place = places.take()
     pieces = _array(map(schema.dump, records))
-    return Response(_Stream(next(pieces), pieces), mimetype="application/json")
+    return Response(_Stream(next(pieces), pieces, place), mimetype="application/json")
 
 
 def _array(objects: Iterable[Any]) -> Iterator[bytes]:
@@ -69,20 +70,24 @@ def _array(objects: Iterable[Any]) -> Iterator[bytes]:
 
 
 class _Stream:
-    """Pieces of a body; closing it closes what they come from, wherever it has got to."""
+    """Pieces of a body; closing it closes what they come from, wherever it has got to, and leaves its place."""
 
-    def __init__(self, first: bytes, pieces: Iterator[bytes]) -> None:
+    def __init__(self, first: bytes, pieces: Iterator[bytes], place: places.Place) -> None:
         self._all = chain((first,), pieces)
         self._pieces = pieces
+        self._place = place
 
     def __iter__(self) -> Iterator[bytes]:
         return self._all
 
     def close(self) -> None:
         """Stop reading."""
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        try:
+            close = getattr(self._pieces, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._place.leave()
 
 
 def csv_response(name: str, lines: Sequence[Mapping[str, Any]]) -> Response:
@@ -95,12 +100,14 @@ def csv_response(name: str, lines: Sequence[Mapping[str, Any]]) -> Response:
     lines
         At least one, all of the same columns; ``None`` becomes an empty cell.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(lines[0])
-    writer.writerows([guarded(value) if isinstance(value, str) else value for value in line.values()] for line in lines)
+    rows = [list(lines[0]), *(line.values() for line in lines)]
+    text = "".join(f"{','.join(map(_cell, row))}\r\n" for row in rows)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else guarded(value) if isinstance(value, str) else str(value)
 
 
 def _objects(rows: Iterable[tuple[Any, ...]], columns: Sequence[Column]) -> Iterator[dict[str, Any]]:

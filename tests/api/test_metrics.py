@@ -12,6 +12,9 @@ from flask.testing import FlaskClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from app.domain.errors import TooManyStreams
+from app.queue.heartbeat import Heart
+from tests.support.neighbours import closed_port
 from tests.support.pipeline import Pipeline
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -177,6 +180,71 @@ def test_bytes_received_are_summed(client: FlaskClient) -> None:
     client.post("/api/images", data=b"x" * 100)
     samples = scrape(client)
     assert value(samples, "http_request_size_bytes_sum", handler="unmatched") == 100
+
+
+def test_work_behind_the_answers_is_counted(client: FlaskClient, pipeline: Pipeline) -> None:
+    pipeline.make_image()
+    for _ in range(3):
+        client.get("/api/images")
+    samples = scrape(client)
+    statements = value(samples, "dsa110_sql_statements_total") or 0
+    hits = value(samples, "dsa110_cache_hits_total") or 0
+    assert (statements > 0, value(samples, "dsa110_slow_queries_total")) == (True, 0)
+    assert hits in {0, 2}
+    assert (value(samples, "dsa110_sql_seconds_total") or 0) > 0
+
+
+def test_slow_statements_are_counted(
+    make_app: Callable[[Pipeline], Flask], pipeline: Pipeline, environ: dict[str, str]
+) -> None:
+    environ["DSA110_SLOW_QUERY"] = "0.0000001"
+    client = make_app(pipeline).test_client()
+    client.get("/api/images")
+    samples = scrape(client)
+    assert value(samples, "dsa110_slow_queries_total") == value(samples, "dsa110_sql_statements_total")
+
+
+# -- the queue and streams
+
+
+def test_jobs_and_workers_of_the_queue_are_counted(client: FlaskClient) -> None:
+    services = client.application.extensions["contimg.services"]
+    for number, state in enumerate(("queued", "queued", "canceled")):
+        job = services.reruns._records.order("rerun", {}, {}, run_id=f"run-{number}", retries=0)
+        if state == "canceled":
+            services.queue.cancel(job.job_id)
+    heart = Heart(services.engine, every_s=5, concurrency=1, running=list)
+    heart.beat()
+    samples = scrape(client)
+    assert value(samples, "dsa110_queue_up") == 1
+    assert value(samples, "dsa110_queue_workers") == 1
+    assert value(samples, "dsa110_queue_jobs", status="queued") == 2
+    assert value(samples, "dsa110_queue_jobs", status="canceled") == 1
+    heart.stop()
+
+
+def test_queue_that_is_away_does_not_break_the_scrape(
+    make_app: Callable[[Pipeline], Flask], pipeline: Pipeline, environ: dict[str, str]
+) -> None:
+    environ["DSA110_QUEUE_URL"] = f"redis://127.0.0.1:{closed_port()}/0"
+    samples = scrape(make_app(pipeline).test_client())
+    assert value(samples, "dsa110_queue_up") == 0
+    assert value(samples, "dsa110_queue_workers") is None
+
+
+def test_streams_are_counted_while_they_are_open_and_those_refused(
+    make_app: Callable[[Pipeline], Flask], pipeline: Pipeline, environ: dict[str, str]
+) -> None:
+    environ["DSA110_MAX_STREAMS"] = "1"
+    app = make_app(pipeline)
+    slots = app.extensions["contimg.streams"]
+    slots.take()
+    with pytest.raises(TooManyStreams):
+        slots.take()
+    samples = scrape(app.test_client())
+    assert (value(samples, "dsa110_streams_open"), value(samples, "dsa110_streams_refused_total")) == (1, 1)
+    slots.leave()
+    assert value(scrape(app.test_client()), "dsa110_streams_open") == 0
 
 
 # -- the page

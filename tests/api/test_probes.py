@@ -14,10 +14,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.domain.errors import QueueUnavailable
 from app.domain.readiness import LEAST_FREE_BYTES
 from app.services import readiness
 from app.services.readiness import WITHIN_S, ReadinessService
+from tests.support.neighbours import closed_port
 from tests.support.pipeline import Pipeline
 
 EVERY_CHECK = ["products", "cal_registry", "schema", "state", "disk", "queue"]
@@ -121,15 +121,28 @@ def test_disk_that_is_nearly_full_fails(client: FlaskClient, monkeypatch: pytest
 
 
 def test_queue_that_is_away_fails_unless_the_asker_can_do_without(
-    client: FlaskClient, service: ReadinessService
+    make_app: Callable[[Pipeline], Flask], pipeline: Pipeline, environ: dict[str, str]
 ) -> None:
-    def away() -> object:
-        raise QueueUnavailable("The work queue's store does not answer.")
-
-    service._looks["queue"] = lambda: readiness._queue(away)
+    environ["DSA110_QUEUE_URL"] = f"redis://127.0.0.1:{closed_port()}/0"
+    client = make_app(pipeline).test_client()
     assert failing(client) == ["queue"]
     without = client.get("/readyz?exclude=queue")
     assert (without.status_code, list(without.get_json()["checks"])) == (200, EVERY_CHECK[:-1])
+
+
+def test_queue_in_a_file_is_looked_at(client: FlaskClient, service: ReadinessService) -> None:
+    engine = client.application.extensions["contimg.services"].engine
+    assert client.get("/readyz").get_json()["checks"]["queue"] == {"ok": True, "found": "not made yet"}
+    engine.write("job:1", {})
+    service._known.clear()
+    assert client.get("/readyz").get_json()["checks"]["queue"] == {"ok": True, "found": "reachable"}
+    engine.close()
+    directory = client.application.extensions["contimg.settings"].api_state_dir
+    for ending in ("-wal", "-shm"):
+        (directory / f"queue.sqlite3{ending}").unlink(missing_ok=True)
+    (directory / "queue.sqlite3").write_bytes(b"not a database " * 500)
+    service._known.clear()
+    assert failing(client) == ["queue"]
 
 
 def test_recovery_is_seen_within_a_second(client: FlaskClient, pipeline: Pipeline, tmp_path: Path) -> None:
@@ -162,11 +175,14 @@ def test_probes_do_not_look_at_the_databases_on_the_requests_own_thread(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The response cache does, so a probe that passed through it would hang with the disk."""
-    changes = client.application.extensions["contimg.services"].changes
+    files = client.application.extensions["contimg.services"].database.files
     looked = []
-    monkeypatch.setattr(type(changes), "generation", lambda _: looked.append(threading.current_thread()) or 1)
+    found = files.identities
+    monkeypatch.setattr(files, "identities", lambda: looked.append(1) or found())
     assert [client.get(path).status_code for path in ("/livez", "/readyz")] == [200, 200]
     assert looked == []
+    client.get("/api/images")
+    assert looked, "any other request does look"
 
 
 def test_process_lives_whatever_became_of_its_databases(client: FlaskClient, pipeline: Pipeline) -> None:

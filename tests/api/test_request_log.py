@@ -12,6 +12,7 @@ from flask import Flask
 
 from app import create_app
 from app.config import Settings
+from tests.conftest import WRITE_KEY
 from tests.support.pipeline import Pipeline
 
 Lines = Callable[..., list[str]]
@@ -30,7 +31,8 @@ def lines(pipeline: Pipeline, environ: dict[str, str], capsys: pytest.CaptureFix
         made.append(create_app(Settings.from_environment({**environ, **paths, **variables})))
         client = made[-1].test_client()
         for _ in range(times):
-            client.open(path, method=method, headers=headers)
+            with client.open(path, method=method, headers=headers) as answer:
+                answer.get_data()
         made[-1].wsgi_app.flush()
         return capsys.readouterr().err.splitlines()
 
@@ -49,12 +51,47 @@ def test_line_tells_who_asked_what_and_what_became_of_it(lines: Lines, pipeline:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", first.pop("timestamp"))
     assert first.pop("duration_ms") > 0
     assert first.pop("bytes") > 100
+    assert first.pop("sql_ms") > 0
     assert first == {
         "level": "INFO", "logger": "app.requests", "message": "request", "request_id": "abc", "method": "GET",
         "path": f"/api/v1/images/{number}", "query": "x=1", "client_ip": "127.0.0.1", "status_code": 200,
-        "route": "/api/v1/images/<image_id>", "cache": "miss",
+        "route": "/api/v1/images/<image_id>", "cache": "miss", "key_id": None, "sql_statements": 1,
     }  # fmt: skip
     assert (second["cache"], second["route"]) == ("hit", "/api/v1/images/<image_id>")
+    assert (second["sql_statements"], second["sql_ms"]) == (0, 0)
+
+
+def test_line_tells_whose_key_it_was_and_never_the_key(lines: Lines) -> None:
+    (known,) = lines("/api/queue/jobs/none/cancel", method="POST", headers={"X-API-Key": WRITE_KEY})
+    assert json.loads(known)["key_id"]
+    assert WRITE_KEY not in known
+    (stranger,) = lines("/api/queue/jobs/none/cancel", method="POST", headers={"X-API-Key": "a-guess"})
+    assert (json.loads(stranger)["status_code"], json.loads(stranger)["key_id"]) == (401, None)
+    assert "a-guess" not in stranger
+
+
+def test_bytes_of_a_stream_are_those_that_were_sent(lines: Lines, pipeline: Pipeline) -> None:
+    for _ in range(5):
+        pipeline.make_image()
+    (record,) = records(lines("/api/images?format=csv&limit=5"))
+    assert record["status_code"] == 200
+    assert record["bytes"] > 200
+    assert record["sql_statements"] >= 1
+
+
+def test_slow_statement_is_logged_with_its_plan(lines: Lines, pipeline: Pipeline) -> None:
+    pipeline.make_image()
+    told = records(lines("/api/images", headers={"X-Request-ID": "abc"}, DSA110_SLOW_QUERY="0.0000001"))
+    (slow, *_) = [record for record in told if record["logger"] == "app.db.slow"]
+    assert slow["level"] == "WARNING"
+    assert slow["request_id"] == "abc"
+    assert re.search(r"A statement took \d+\.\d{3} s: SELECT .* -- plan: .*(SCAN|SEARCH)", slow["message"])
+    assert slow["duration_ms"] > 0
+
+
+def test_statement_of_usual_length_is_not_told(lines: Lines, pipeline: Pipeline) -> None:
+    pipeline.make_image()
+    assert {record["logger"] for record in records(lines("/api/images"))} == {"app.requests"}
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/%00%ff%22%0a", "/api/images?limit=%ff", "/api/images/\U0001f52d"])

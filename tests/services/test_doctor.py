@@ -16,6 +16,9 @@ from click.testing import CliRunner
 from app.cli import main
 from app.config import Settings
 from app.db.upgrade import PipelineUpgrade
+from app.queue.engine import Engine
+from app.queue.heartbeat import Heart
+from app.services import surroundings
 from app.services.doctor import Check, examine
 from tests.support.neighbours import closed_port
 from tests.support.pipeline import GENERATIONS, Pipeline
@@ -215,3 +218,60 @@ def test_command_speaks_json(variables: dict[str, str]) -> None:
     assert code == 0
     assert {"what": "configuration", "verdict": "ok", "found": "understood; the environment is testing",
             "remedy": None} in checks  # fmt: skip
+
+
+# -- what surrounds the databases
+
+
+def test_queue_and_own_database_that_are_not_made_yet_are_well_and_stay_so(checks: Examine, tmp_path: Path) -> None:
+    found = checks()
+    assert (found["work queue"].verdict, found["own database"].verdict) == ("ok", "ok")
+    assert not list(tmp_path.rglob("queue.sqlite3*"))
+    assert not list(tmp_path.rglob("api.sqlite3*"))
+
+
+def test_queue_that_is_away_is_wrong(checks: Examine) -> None:
+    found = checks(DSA110_QUEUE_URL=f"redis://127.0.0.1:{closed_port()}/0")["work queue"]
+    assert (found.verdict, found.found) == ("wrong", "redis: The work queue's store does not answer.")
+
+
+def test_reruns_without_a_living_worker_are_noted(checks: Examine, variables: dict[str, str]) -> None:
+    settings = Settings.from_environment(variables)
+    engine = Engine("", settings.queue_name, settings.api_state_dir)
+    heart = Heart(engine, every_s=5, concurrency=1, running=list)
+    heart.beat()
+    assert checks(DSA110_PIPELINE_RUN_CMD="true")["workers"].found == "1 alive"
+    heart.stop()
+    engine.close()
+    assert checks(DSA110_PIPELINE_RUN_CMD="true")["workers"].verdict == "note"
+    assert checks()["workers"].verdict == "ok"
+
+
+def test_own_database_of_a_newer_version_is_wrong(checks: Examine, variables: dict[str, str]) -> None:
+    directory = Settings.from_environment(variables).api_state_dir
+    directory.mkdir(parents=True)
+    with closing(sqlite3.connect(directory / "api.sqlite3")) as connection:
+        connection.execute("PRAGMA user_version = 10000")
+    found = checks()["own database"]
+    assert (found.verdict, "newer version" in found.found) == ("wrong", True)
+    (directory / "api.sqlite3").write_bytes(b"not a database " * 500)
+    assert checks()["own database"].verdict == "wrong"
+
+
+def test_log_that_nobody_folds_in_is_noted(
+    checks: Examine, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "products log" not in checks()
+    monkeypatch.setattr(surroundings, "_LARGE_LOG_BYTES", 1)
+    pipeline.make_image()
+    assert checks()["products log"].verdict == "note"
+
+
+def test_streams_that_can_take_every_thread_are_noted(checks: Examine) -> None:
+    assert checks()["threads"].verdict == "ok"
+    assert checks(DSA110_THREADS="4", DSA110_MAX_STREAMS="4")["threads"].verdict == "note"
+
+
+def test_too_few_open_files_are_noted(checks: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings.resource, "getrlimit", lambda _: (1024, 1024))
+    assert checks()["open files"].verdict == "note"

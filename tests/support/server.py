@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -79,12 +79,20 @@ class Server:
         Whose databases it serves.
     certificate
         What it proves itself with where it speaks TLS.
+    before
+        What the command is put behind, such as ``setpriv`` with its options.
     settings
         Variables, see :func:`environment`.
     """
 
     def __init__(
-        self, directory: Path, pipeline: Pipeline | None = None, *, certificate: Path | None = None, **settings: str
+        self,
+        directory: Path,
+        pipeline: Pipeline | None = None,
+        *,
+        certificate: Path | None = None,
+        before: Sequence[str] = (),
+        **settings: str,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._trusts = ssl.create_default_context(cafile=str(certificate)) if certificate else None
@@ -93,7 +101,11 @@ class Server:
         self.log_path = directory / "server.log"
         self._log: IO[bytes] = self.log_path.open("wb")
         self.process = subprocess.Popen(
-            COMMAND, cwd=ROOT, env=environment(directory, pipeline, **settings), stdout=self._log, stderr=self._log
+            [*before, *COMMAND],
+            cwd=ROOT,
+            env=environment(directory, pipeline, **settings),
+            stdout=self._log,
+            stderr=self._log,
         )
         try:
             self.port = self._wait_for_port()

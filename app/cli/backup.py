@@ -1,0 +1,60 @@
+"""``contimg-api backup`` and ``contimg-api restore``: databases copied while they are in use, and put back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from app.config import Settings
+from app.domain.backups import Manifest
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("directory", type=_DIRECTORY)
+@click.option("--pipeline", is_flag=True, help="The pipeline's databases too.")
+@click.option("--keep", type=click.IntRange(min=1), help="Keep so many backups there and remove the oldest.")
+def backup(directory: Path, pipeline: bool, keep: int | None) -> None:
+    """Back up this service's own databases into a new directory below DIRECTORY.
+
+    Nothing needs to be stopped. Every copy is checked before the backup gets its name.
+    """
+    from app.services.backup import BackupService
+
+    made = BackupService(Settings.from_environment()).make(directory, pipeline=pipeline, keep=keep)
+    _tell(made.manifest)
+    for name in made.removed:
+        click.echo(f"removed {name}")
+    click.echo(made.directory)
+
+
+@click.command()
+@click.argument("backup", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--pipeline", is_flag=True, help="The pipeline's databases too, if the backup holds them.")
+@click.option("--online", is_flag=True, help="Also into databases that are in use, each in one transaction.")
+@click.option("--check", is_flag=True, help="Only look whether the backup is whole; put nothing back.")
+def restore(backup: Path, pipeline: bool, online: bool, check: bool) -> None:
+    """Put BACKUP, a directory made by `backup`, back to where the environment says its databases lie.
+
+    Nothing is changed unless the whole backup is sound and no database is in use, or --online is given. Workers must be
+    stopped in any case where the queue is put back.
+    """
+    from app.services.backup import BackupService
+
+    service = BackupService(Settings.from_environment())
+    if check:
+        _tell(service.verify(backup))
+        return
+    for done in service.restore(backup, pipeline=pipeline, online=online):
+        click.echo(f"{done.name}: {'restored within' if done.poured else 'put at'} {done.target}")
+        if done.kept is not None:
+            click.echo(f"  what was there: {done.kept}")
+
+
+def _tell(manifest: Manifest) -> None:
+    for file in manifest.files:
+        click.echo(f"{file.name}: {file.bytes} bytes, sha256 {file.sha256[:16]}…")
+    for name, reason in manifest.left_out.items():
+        click.echo(f"{name}: left out, {reason}")

@@ -1,0 +1,122 @@
+"""When a request has come in whole: looked at while its bytes arrive, without reading any of them for good.
+
+gunicorn's parser decides what a request is and whether it is well formed. Here it is only seen when there is enough
+for it: the head and, where one is announced and may be as long, the body (RFC 9112, sections 6 and 7.1). What looks
+strange is enough as well, for the parser to refuse.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_CODED = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
+_END = b"\r\n\r\n"
+_LONGEST_CHUNK_LINE = 4096
+
+
+class State(Enum):
+    """How far a request has come."""
+
+    HEAD = "head"
+    BODY = "body"
+    ENOUGH = "enough"
+    HEAD_TOO_LONG = "head too long"
+
+
+class Incoming:
+    """The bytes of a request so far.
+
+    Parameters
+    ----------
+    longest_line
+        Longest request line [bytes].
+    longest_head
+        Most bytes of request line and header fields together.
+    longest_body
+        Longest body that is worth waiting for [bytes].
+    """
+
+    def __init__(self, *, longest_line: int, longest_head: int, longest_body: int) -> None:
+        self.data = bytearray()
+        self.state = State.HEAD
+        self.wants_to_be_asked = False
+        self._longest_line = longest_line
+        self._longest_head = longest_head
+        self._longest_body = longest_body
+        self._ends_at: int | None = None
+        self._looked_to = 0
+
+    def feed(self, piece: bytes) -> State:
+        """Take in some more; how far that is."""
+        self.data += piece
+        if self.state is State.HEAD:
+            self._look_for_body()
+        if self.state is State.BODY:
+            self._look_for_end()
+        return self.state
+
+    def _look_for_body(self) -> None:
+        end = self.data.find(_END, max(0, self._looked_to - len(_END)))
+        self._looked_to = len(self.data)
+        if end >= 0:
+            self._read_head(end)
+        elif len(self.data) > self._longest_head:
+            self.state = State.HEAD_TOO_LONG
+        elif len(self.data) > self._longest_line and self.data.find(b"\r\n", 0, self._longest_line + 2) < 0:
+            self.state = State.ENOUGH
+
+    def _read_head(self, end: int) -> None:
+        head = bytes(self.data[: end + 2])
+        start = end + len(_END)
+        lengths = {length.strip() for length in _LENGTH.findall(head)}
+        coded = _CODED.search(head) is not None
+        if end > self._longest_head:
+            self.state = State.HEAD_TOO_LONG
+        elif not coded and not lengths - {b"0"}:
+            self.state = State.ENOUGH
+        elif coded and not lengths:
+            self.state, self._looked_to = State.BODY, start
+        elif coded or len(lengths) > 1 or not (length := lengths.pop()).isdigit() or len(length) > 18:
+            self.state = State.ENOUGH  # ambiguous, or no number: refused by the parser
+        elif int(length) > self._longest_body:
+            self.state = State.ENOUGH  # refused unread
+        else:
+            self.state, self._ends_at = State.BODY, start + int(length)
+        if self.state is State.BODY:
+            self._settle_expectation(start)
+
+    def _settle_expectation(self, start: int) -> None:
+        """A client that waits to be asked for the body is asked once, by whoever reads it."""
+        head, asked = _EXPECT.subn(b"", bytes(self.data[: start - 2]))
+        if not asked:
+            return
+        self.wants_to_be_asked = True
+        shorter = start - 2 - len(head)
+        self.data[: start - 2] = head
+        self._looked_to -= shorter
+        if self._ends_at is not None:
+            self._ends_at -= shorter
+
+    def _look_for_end(self) -> None:
+        if self._ends_at is not None:
+            if len(self.data) >= self._ends_at:
+                self.state = State.ENOUGH
+        elif len(self.data) > self._longest_head + 2 * self._longest_body or self._is_last_chunk_there():
+            self.state = State.ENOUGH
+
+    def _is_last_chunk_there(self) -> bool:
+        """Walk the chunks that are there whole; also true where they are none."""
+        while self._looked_to < len(self.data):
+            end = self.data.find(b"\r\n", self._looked_to)
+            if end < 0:
+                return len(self.data) - self._looked_to > _LONGEST_CHUNK_LINE
+            size = bytes(self.data[self._looked_to : end]).partition(b";")[0].strip()
+            if re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size) is None:
+                return True
+            if int(size, 16) == 0:
+                return self.data.find(_END, end) >= 0
+            self._looked_to = end + 2 + int(size, 16) + 2
+        return False

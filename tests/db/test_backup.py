@@ -1,0 +1,509 @@
+"""Backups of databases that are in use, and what was backed up put back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.config import Settings
+from app.db import backup
+from app.db.state import StateDatabase
+from app.domain.backups import BackupRefused, directory_name, outdated
+from app.domain.errors import Busy, DatabaseUnavailable
+from app.queue.engine import Engine
+from app.queue.heartbeat import Heart
+from app.services.backup import BackupService
+from tests.support.pipeline import Pipeline
+
+# Moves one from a row to another, again and again: in any one state of the database they sum to nothing.
+WRITER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)
+print("open", flush=True)
+while True:
+    time.sleep(0.001)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE pair SET n = n + 1 WHERE side = 'left'")
+    connection.execute("UPDATE pair SET n = n - 1 WHERE side = 'right'")
+    connection.execute("COMMIT")
+"""
+# Reads the pair again and again, and says how many states it saw that are none, and the last left side.
+READER = """
+import signal, sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], timeout=20)
+running = True
+def stop(*_):
+    global running
+    running = False
+signal.signal(signal.SIGTERM, stop)
+print("open", flush=True)
+torn = 0
+while running:
+    time.sleep(0.001)
+    rows = dict(connection.execute("SELECT side, n FROM pair"))
+    torn += rows["left"] + rows["right"] != 0
+print(torn, rows["left"], flush=True)
+"""
+HOLDER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+print("open", flush=True)
+time.sleep(30)
+"""
+
+
+@contextmanager
+def running(script: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has a database open."""
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "open\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def make_pair(path: Path, mode: str = "wal", left: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute("CREATE TABLE pair (side TEXT PRIMARY KEY, n INTEGER)")
+        connection.executemany("INSERT INTO pair VALUES (?, ?)", [("left", left), ("right", -left)])
+        connection.execute("CREATE TABLE ballast (data BLOB)")
+        connection.executemany("INSERT INTO ballast VALUES (?)", [(os.urandom(2000),) for _ in range(500)])
+        connection.commit()
+    return path
+
+
+def pair(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as connection:
+        return dict(connection.execute("SELECT side, n FROM pair").fetchall())
+
+
+def wait_for_a_commit(path: Path, *, after: int) -> None:
+    limit = time.monotonic() + 20
+    while pair(path)["left"] <= after:
+        assert time.monotonic() < limit, "the writer goes on"
+
+
+def mode_of(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        mode: str = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    return mode
+
+
+@pytest.fixture
+def settings(environ: dict[str, str], pipeline: Pipeline, tmp_path: Path) -> Settings:
+    """A service with all its files: its own, the queue's, the pipeline's."""
+    found = Settings.from_environment(
+        environ
+        | {
+            "PIPELINE_PRODUCTS_DB": str(pipeline.products_path),
+            "PIPELINE_CAL_REGISTRY_DB": str(pipeline.registry_path),
+        }
+    )
+    state = StateDatabase(found.api_state_dir)
+    state.rows("SELECT count(*) FROM sqlite_master", {})
+    state.close()
+    engine = Engine("", found.queue_name, found.api_state_dir)
+    engine.write("job:1", {"kind": "rerun"})
+    engine.close()
+    return found
+
+
+@pytest.fixture
+def service(settings: Settings) -> BackupService:
+    return BackupService(settings)
+
+
+def remember(settings: Settings, value: int) -> None:
+    state = StateDatabase(settings.api_state_dir)
+    with state.transaction() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS remembered (n INTEGER)")
+        connection.execute("DELETE FROM remembered")
+        connection.execute("INSERT INTO remembered VALUES (:n)", {"n": value})
+    state.close()
+
+
+def remembered(settings: Settings) -> int:
+    state = StateDatabase(settings.api_state_dir)
+    (row,) = state.rows("SELECT n FROM remembered", {})
+    state.close()
+    return int(row[0])
+
+
+# -- copies
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_copy_taken_while_another_process_writes_is_one_state_of_the_database(tmp_path: Path, mode: str) -> None:
+    path = make_pair(tmp_path / "live.sqlite3", mode)
+    seen = []
+    with running(WRITER, path) as writer:
+        for number in range(8):
+            copied = tmp_path / f"copy{number}.sqlite3"
+            backup.copy(path, copied, "live", timeout_s=10)
+            rows = pair(copied)
+            assert rows["left"] + rows["right"] == 0
+            seen.append(rows["left"])
+            wait_for_a_commit(path, after=rows["left"])
+        assert writer.poll() is None, "the writer was not hurt"
+    assert seen == sorted(set(seen)), "each copy is of a later state"
+
+
+def test_copy_is_a_single_file_with_the_journal_mode_of_its_origin(tmp_path: Path) -> None:
+    path = make_pair(tmp_path / "live.sqlite3")
+    copied = tmp_path / "backup" / "copy.sqlite3"
+    copied.parent.mkdir()
+    backup.copy(path, copied, "live", timeout_s=1)
+    assert [entry.name for entry in copied.parent.iterdir()] == ["copy.sqlite3"]
+    assert copied.stat().st_mode & 0o777 == 0o600
+    assert mode_of(copied) == "wal"
+
+
+def test_database_locked_for_too_long_is_busy(tmp_path: Path) -> None:
+    path = make_pair(tmp_path / "live.sqlite3", "delete")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        with pytest.raises(Busy):
+            backup.copy(path, tmp_path / "copy.sqlite3", "live", timeout_s=0.2)
+        assert time.monotonic() - started < 2
+
+
+def test_damage_is_found_on_every_page(tmp_path: Path) -> None:
+    path = make_pair(tmp_path / "live.sqlite3", "delete")
+    backup.check(path, "live")
+    with path.open("r+b") as file:
+        file.seek(4096)  # the root of a table
+        file.write(b"\xff" * 200)
+    with pytest.raises(DatabaseUnavailable):
+        backup.check(path, "live")
+
+
+# -- backups
+
+
+def test_backup_holds_our_files_and_a_manifest_that_proves_them(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    made = service.make(tmp_path / "backups")
+    assert sorted(entry.name for entry in made.directory.iterdir()) == [
+        "api.sqlite3", "manifest.json", "queue.sqlite3",
+    ]  # fmt: skip
+    assert made.directory.stat().st_mode & 0o777 == 0o700
+    assert [file.name for file in made.manifest.files] == ["api", "queue"]
+    assert all(len(file.sha256) == 64 and file.bytes > 0 for file in made.manifest.files)
+    assert made.manifest.left_out["products"] == "the pipeline's databases were not asked for"
+    assert service.verify(made.directory) == made.manifest
+
+
+def test_pipelines_files_are_copied_on_request_and_each_once(
+    service: BackupService, environ: dict[str, str], pipeline: Pipeline, tmp_path: Path
+) -> None:
+    made = service.make(tmp_path / "backups", pipeline=True)
+    assert [file.name for file in made.manifest.files] == ["api", "queue", "products", "cal_registry"]
+    one = BackupService(Settings.from_environment(environ | {"PIPELINE_DB": str(pipeline.products_path)}))
+    made = one.make(tmp_path / "backups", pipeline=True)
+    assert [file.name for file in made.manifest.files] == ["api", "queue", "products"]
+    assert made.manifest.left_out["cal_registry"] == "the same file as another"
+
+
+def test_queue_on_a_server_is_left_out_and_that_is_told(environ: dict[str, str], tmp_path: Path) -> None:
+    settings = Settings.from_environment(environ | {"DSA110_QUEUE_URL": "redis://127.0.0.1:1/0"})
+    remember(settings, 1)
+    made = BackupService(settings).make(tmp_path / "backups")
+    assert "redis" in made.manifest.left_out["queue"]
+
+
+def test_nothing_to_back_up_is_said(environ: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="nothing to back up"):
+        BackupService(Settings.from_environment(environ)).make(tmp_path / "backups")
+
+
+def test_backup_that_fails_leaves_nothing_behind(service: BackupService, settings: Settings, tmp_path: Path) -> None:
+    settings.hdf5_db.write_bytes(b"not a database " * 500)
+    with pytest.raises(DatabaseUnavailable):
+        service.make(tmp_path / "backups", pipeline=True)
+    assert [entry.name for entry in (tmp_path / "backups").iterdir()] == [".contimg-lock"]
+
+
+def test_what_a_killed_backup_left_is_cleared_away(service: BackupService, tmp_path: Path) -> None:
+    left = tmp_path / "backups" / ".contimg-unfinished-contimg-20260101T000000Z"
+    left.mkdir(parents=True)
+    (left / "api.sqlite3").write_bytes(b"half")
+    made = service.make(tmp_path / "backups")
+    assert sorted(entry.name for entry in made.directory.parent.iterdir()) == [".contimg-lock", made.directory.name]
+
+
+def test_backup_killed_under_way_never_has_the_name_of_one(settings: Settings, tmp_path: Path) -> None:
+    script = (
+        "import os, signal\nfrom app.db import backup\n"
+        "backup.digest = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from app.cli import main\nmain()\n"
+    )
+    environ = os.environ | {
+        "DSA110_ENV": "testing",
+        "DSA110_API_STATE_DIR": str(settings.api_state_dir),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    parent = tmp_path / "backups"
+    done = subprocess.run([sys.executable, "-c", script, "backup", str(parent)], env=environ, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [entry.name for entry in parent.glob("contimg-*")] == []
+    assert [entry.is_dir() for entry in parent.glob(".contimg-unfinished-*")] == [True]
+
+
+def test_two_backups_into_one_place_do_not_meet(service: BackupService, tmp_path: Path) -> None:
+    import fcntl
+
+    parent = tmp_path / "backups"
+    parent.mkdir()
+    with (parent / ".contimg-lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(BackupRefused, match="Another backup"):
+            service.make(parent)
+
+
+def test_rotation_keeps_the_newest_and_touches_nothing_else(service: BackupService, tmp_path: Path) -> None:
+    parent = tmp_path / "backups"
+    for name in ("contimg-20200101T000000Z", "contimg-20210101T000000Z", "my-own", "contimg-notes"):
+        (parent / name).mkdir(parents=True)
+    made = service.make(parent, keep=2)
+    assert made.removed == ("contimg-20200101T000000Z",)
+    assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {
+        "contimg-20210101T000000Z", "my-own", "contimg-notes", made.directory.name,
+    }  # fmt: skip
+
+
+def test_names_sort_by_age_and_two_in_a_second_differ() -> None:
+    first = directory_name(1e9, [])
+    names = [first]
+    for _ in range(11):
+        names.append(directory_name(1e9, names))
+    assert first == "contimg-20010909T014640Z"
+    assert len(set(names)) == 12
+    assert outdated([*names, "contimg-20010909T014639Z"], keep=1) == ["contimg-20010909T014639Z", *names[:-1]]
+    assert outdated(names, keep=20) == []
+
+
+# -- restores
+
+
+def test_restored_state_is_the_one_that_was_backed_up(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups")
+    remember(settings, 2)
+    inode = (settings.api_state_dir / "api.sqlite3").stat().st_ino
+    done = service.restore(made.directory)
+    assert [(item.name, item.poured) for item in done] == [("api", True), ("queue", True)]
+    assert remembered(settings) == 1
+    assert (settings.api_state_dir / "api.sqlite3").stat().st_ino == inode
+    assert mode_of(settings.api_state_dir / "api.sqlite3") == "wal"
+
+
+def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups")
+    (settings.api_state_dir / "queue.sqlite3").unlink()
+    own = settings.api_state_dir / "api.sqlite3"
+    own.write_bytes(b"garbage " * 1000)
+    own.chmod(0o640)
+    Path(f"{own}-wal").write_bytes(b"a log of the damaged file")
+    done = {item.name: item for item in service.restore(made.directory)}
+    assert (done["api"].poured, done["queue"].poured, done["queue"].kept) == (False, False, None)
+    kept = done["api"].kept
+    assert kept is not None
+    assert kept.read_bytes().startswith(b"garbage")
+    assert not Path(f"{own}-wal").exists()
+    assert own.stat().st_mode & 0o777 == 0o640
+    assert remembered(settings) == 1
+
+
+def test_pipelines_files_are_left_alone_unless_asked_for(
+    service: BackupService, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.make_image()
+    made = service.make(tmp_path / "backups", pipeline=True)
+    pipeline.connection.execute("DELETE FROM images")
+    pipeline.connection.commit()
+    service.restore(made.directory)
+    assert pipeline.connection.execute("SELECT count(*) FROM images").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda made: (made / "manifest.json").unlink(), "is no backup"),
+        (lambda made: (made / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda made: (made / "manifest.json").write_text('{"format": 99}'), "no format"),
+        (lambda made: (made / "manifest.json").write_text('{"format": 1, "files": []}'), "incomplete"),
+        (lambda made: (made / "queue.sqlite3").unlink(), "queue.sqlite3 is missing"),
+        (lambda made: flip(made / "queue.sqlite3"), "queue.sqlite3 is not what was backed up"),
+        (lambda made: (made / "queue.sqlite3").open("ab").write(b"x"), "queue.sqlite3 is not what was backed up"),
+        (lambda made: rename_in_manifest(made, "../api.sqlite3"), "names what is no database"),
+        (lambda made: edit_manifest(made, version=10_000), "newer version"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_backup_that_is_not_whole_changes_nothing(
+    service: BackupService, settings: Settings, tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups")
+    remember(settings, 2)
+    spoil(made.directory)
+    with pytest.raises(BackupRefused, match=words):
+        service.restore(made.directory)
+    assert remembered(settings) == 2
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 1
+    path.write_bytes(data)
+
+
+def edit_manifest(directory: Path, **changes: object) -> None:
+    told = json.loads((directory / "manifest.json").read_text())
+    told["files"][0].update(changes)
+    (directory / "manifest.json").write_text(json.dumps(told))
+
+
+def rename_in_manifest(directory: Path, name: str) -> None:
+    edit_manifest(directory, file=name)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_process_that_has_a_database_open_is_found(tmp_path: Path, mode: str) -> None:
+    path = make_pair(tmp_path / "live.sqlite3", mode)
+    assert backup.holders(path) == []
+    with running(HOLDER, path) as holder:
+        (found,) = backup.holders(path)
+        assert found.pid == holder.pid
+    assert backup.holders(path) == []
+
+
+def test_lock_of_a_connection_tells_of_processes_whose_files_cannot_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_pair(tmp_path / "live.sqlite3")
+    monkeypatch.setattr(backup, "_open_files", lambda pid: iter(()))
+    with running(HOLDER, path) as holder:
+        assert [found.pid for found in backup.holders(path)] == [holder.pid]
+
+
+def test_database_in_use_is_not_restored_unless_asked_for(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups")
+    remember(settings, 2)
+    with running(HOLDER, settings.api_state_dir / "api.sqlite3") as holder:
+        with pytest.raises(BackupRefused, match=rf"api is in use by {holder.pid} "):
+            service.restore(made.directory)
+        assert remembered(settings) == 2
+        service.restore(made.directory, online=True)
+    assert remembered(settings) == 1
+
+
+def test_damaged_database_in_use_is_never_replaced_under_its_user(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    made = service.make(tmp_path / "backups")
+    own = settings.api_state_dir / "api.sqlite3"
+    with running(HOLDER, own):
+        own.write_bytes(b"garbage " * 1000)
+        with pytest.raises(BackupRefused, match="damaged or of another kind, and in use"):
+            service.restore(made.directory, online=True)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_restore_under_load_shows_the_old_or_the_new_and_nothing_in_between(tmp_path: Path, mode: str) -> None:
+    path = make_pair(tmp_path / "live.sqlite3", mode)
+    old = make_pair(tmp_path / "old.sqlite3", "delete", left=1_000_000)
+    with running(WRITER, path) as writer, running(READER, path) as reader:
+        for _ in range(4):
+            backup.pour(old, path, "live", timeout_s=20)
+        wait_for_a_commit(path, after=1_000_000)
+        assert writer.poll() is None
+        reader.send_signal(signal.SIGTERM)
+        assert reader.stdout is not None
+        torn, left = map(int, reader.stdout.readline().split())
+    assert torn == 0
+    assert left > 1_000_000
+    assert mode_of(path) == mode
+
+
+def test_queue_is_not_put_back_under_workers(service: BackupService, settings: Settings, tmp_path: Path) -> None:
+    made = service.make(tmp_path / "backups")
+    engine = Engine("", settings.queue_name, settings.api_state_dir)
+    heart = Heart(engine, every_s=5, concurrency=1, running=list)
+    heart.beat()
+    with pytest.raises(BackupRefused, match="Workers are at work"):
+        service.restore(made.directory, online=True)
+    heart.stop()
+    service.restore(made.directory)
+    engine.close()
+
+
+def test_file_with_pages_of_another_size_is_put_in_place(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups")
+    own = settings.api_state_dir / "api.sqlite3"
+    own.unlink()
+    with closing(sqlite3.connect(own)) as connection:
+        connection.execute("PRAGMA page_size = 8192")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE other (n)")
+    done = {item.name: item.poured for item in service.restore(made.directory)}
+    assert done == {"api": False, "queue": True}
+    assert remembered(settings) == 1
+
+
+# -- the commands
+
+
+def test_commands_say_where_the_backup_is_and_put_it_back(settings: Settings, tmp_path: Path) -> None:
+    environ = {"DSA110_ENV": "testing", "DSA110_API_STATE_DIR": str(settings.api_state_dir)}
+    remember(settings, 1)
+    made = CliRunner().invoke(main, ["backup", str(tmp_path / "backups"), "--keep", "3"], env=environ)
+    assert made.exit_code == 0, made.output
+    directory = made.output.splitlines()[-1]
+    remember(settings, 2)
+    checked = CliRunner().invoke(main, ["restore", directory, "--check"], env=environ)
+    assert (checked.exit_code, remembered(settings)) == (0, 2)
+    restored = CliRunner().invoke(main, ["restore", directory], env=environ)
+    assert restored.exit_code == 0, restored.output
+    assert f"api: restored within {settings.api_state_dir / 'api.sqlite3'}" in restored.output
+    assert remembered(settings) == 1
+
+
+def test_directory_of_backups_given_for_a_backup_names_those_in_it(settings: Settings, tmp_path: Path) -> None:
+    environ = {"DSA110_ENV": "testing", "DSA110_API_STATE_DIR": str(settings.api_state_dir)}
+    CliRunner().invoke(main, ["backup", str(tmp_path / "backups")], env=environ)
+    refused = CliRunner().invoke(main, ["restore", str(tmp_path / "backups")], env=environ)
+    assert refused.exit_code == 1
+    assert "Backups in it: contimg-" in refused.output

@@ -1,0 +1,425 @@
+"""The service as operators run it: behind systemd's socket, behind nginx, on several hosts behind HAProxy.
+
+The files are those of docs/operations, with addresses and directories of the test in them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.neighbours import closed_port
+from tests.support.pipeline import Pipeline, worked_example
+from tests.support.restless import RestlessClients
+from tests.support.server import ROOT, Reply, Server, environment
+from tests.support.socket_activation import SocketUnit
+
+pytestmark = pytest.mark.live
+
+OPERATIONS = ROOT / "docs" / "operations"
+QUIET = {"DSA110_LOG_REQUESTS": "false"}
+
+
+def needed(program: str) -> str:
+    """Path of a program that continuous integration installs; skipped only where a person has not."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if found is None:
+        assert os.environ.get("CI") != "true", f"{program} is not installed"
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+# -- one host, restarted
+
+
+def test_neither_reload_nor_restart_loses_a_request(tmp_path: Path, pipeline: Pipeline) -> None:
+    """Clients keep asking without ever trying anything twice, on kept connections and on new ones."""
+    worked_example(pipeline)
+    with SocketUnit(tmp_path / "unit", environment(tmp_path / "unit", pipeline, **QUIET)) as unit:
+        with RestlessClients(
+            unit.port, ("/api/v1/images/7", "/api/images?limit=3", "/readyz"), keeping=2, fresh=2
+        ) as load:
+            load.wait_for(100)
+            first = unit.workers
+            unit.reload()
+            load.wait_for(50)
+            unit.restart()
+            load.wait_for(50)
+        assert load.lost == []
+        assert load.refused == []
+        assert not unit.workers & first
+        assert "Traceback" not in unit.log
+
+
+# -- several workers
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A gunicorn with two workers, room for streams, and something to follow."""
+    directory = tmp_path_factory.mktemp("watched")
+    with Pipeline(directory / "state", "orm") as pipeline:
+        worked_example(pipeline)
+        pipeline.make_ms(PENDING_MS, stage="ingested", status=None, processed_at=None)
+        with Server(directory / "server", pipeline, DSA110_MAX_STREAMS="8", DSA110_THREADS="10", **QUIET) as server:
+            yield server
+
+
+def test_gauges_are_right_under_several_workers_and_after_one_is_killed(watched: Server) -> None:
+    server = watched
+
+    def gauge(name: str) -> float:
+        found = re.search(rf"^{name} (\S+)$", server.get("/metrics").body.decode(), re.MULTILINE)
+        assert found is not None, name
+        return float(found[1])
+
+    streams = [open_stream(server.port) for _ in range(6)]
+    assert [stream.getresponse().status for stream in streams] == [200] * 6
+    server.wait_until(lambda: gauge("dsa110_streams_open") == 6, 5)
+    assert gauge("dsa110_http_workers") == 2
+    assert 1e7 < gauge("dsa110_http_worker_memory_bytes") < 2e9
+    streams.pop().close()
+    server.wait_until(lambda: gauge("dsa110_streams_open") == 5, 5)
+    for victim in server.worker_pids:
+        os.kill(victim, signal.SIGKILL)
+        server.wait_until(lambda dead=victim: dead not in server.worker_pids and len(server.worker_pids) == 2)
+    server.wait_until(lambda: gauge("dsa110_streams_open") == 0, 5)
+    assert gauge("dsa110_http_workers") == 2
+    for stream in streams:
+        stream.close()
+
+
+def open_stream(port: int) -> HTTPConnection:
+    """A stream of events that goes on: of a measurement set that is not processed yet."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", f"/api/jobs/{PENDING_RUN}/events")
+    return connection
+
+
+PENDING_MS = "/stage/ms/2025-11-20T01:02:03.ms"
+PENDING_RUN = "job-2025-11-20-010203"
+
+
+# -- the files that operators copy
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in OPERATIONS.glob("contimg-*.*") if path.suffix != ".env"))
+def test_unit_is_one_that_systemd_takes(name: str, tmp_path: Path) -> None:
+    verify = needed("systemd-analyze")
+    for path in OPERATIONS.glob("contimg-*.*"):
+        # Programs and users of a host that is not this one.
+        text = path.read_text().replace("/opt/contimg-api/bin/gunicorn", "/bin/true")
+        text = text.replace("/opt/contimg-api/bin/contimg-api", "/bin/true").replace("User=contimg-api", "User=root")
+        (tmp_path / path.name).write_text(text.replace("Group=contimg-api", "Group=root"))
+    done = subprocess.run(
+        [verify, "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True, timeout=30, check=False,
+        env={"PATH": os.environ["PATH"], "SYSTEMD_UNIT_PATH": f"{tmp_path}:", "SYSTEMD_LOG_LEVEL": "info"},
+    )  # fmt: skip
+    complaints = [line for line in (done.stdout + done.stderr).splitlines() if "contimg-" in line]
+    assert complaints == []
+
+
+def test_units_take_what_the_service_needs() -> None:
+    service = (OPERATIONS / "contimg-api.service").read_text()
+    for line in ("Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "Requires=contimg-api.socket"):
+        assert line in service.splitlines()
+    stop_s = int(re.findall(r"^TimeoutStopSec=(\d+)$", service, re.MULTILINE)[0])
+    from app.config import Settings
+
+    assert stop_s > Settings.from_environment({}).request_timeout_s + 5, "gunicorn's own patience"
+
+
+def test_environment_file_is_understood() -> None:
+    from app.config import Settings
+
+    lines = [line for line in (OPERATIONS / "contimg-api.env").read_text().splitlines() if not line.startswith("#")]
+    values = dict(line.split("=", 1) for line in lines)
+    values["DSA110_API_KEYS"] = values["DSA110_API_KEYS"] or "one_that_the_operator_made_up_0123456789"
+    assert Settings.from_environment(values).environment == "production"
+
+
+def test_logrotate_takes_its_file(tmp_path: Path) -> None:
+    program = needed("logrotate")
+    path = tmp_path / "logrotate.conf"
+    path.write_text((OPERATIONS / "logrotate.conf").read_text().replace("su contimg-api contimg-api", "su root root"))
+    path.chmod(0o644)
+    done = subprocess.run([program, "-d", str(path)], capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr.lower()
+
+
+def test_container_copies_what_there_is() -> None:
+    text = (OPERATIONS / "Containerfile").read_text()
+    copied = [word for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for word in line.split()]
+    assert copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert re.search(r"^USER (?!root)", text, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def metric_names(watched: Server) -> set[str]:
+    """Names of samples that /metrics can tell."""
+    watched.get("/api/images")
+    watched.wait_until(lambda: b"http_requests_total{" in watched.get("/metrics").body, 5)
+    return {"up", *re.findall(r"^([a-z_]\w*)(?:\{| )", watched.get("/metrics").body.decode(), re.MULTILINE)}
+
+
+def names_in(expression: str) -> set[str]:
+    """Names of metrics in a query."""
+    without = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"|\b(by|on) \([^)]*\)", " ", expression)
+    return set(re.findall(r"\b(?:up|(?:dsa110|http)_\w+)\b", without))
+
+
+def test_alerts_ask_for_metrics_that_there_are_and_name_a_section_of_the_run_book(metric_names: set[str]) -> None:
+    (group,) = yaml.safe_load((OPERATIONS / "alerts.yml").read_text())["groups"]
+    book = (OPERATIONS / "runbook.md").read_text()
+    sections = {
+        re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^## (.+)$", book, re.M)
+    }
+    assert len(group["rules"]) > 10
+    for rule in group["rules"]:
+        assert names_in(rule["expr"]), rule["alert"]
+        assert names_in(rule["expr"]) - metric_names == set(), rule["alert"]
+        document, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert (ROOT / document).is_file()
+        assert anchor in sections, rule["alert"]
+
+
+def test_dashboard_asks_for_metrics_that_there_are(metric_names: set[str]) -> None:
+    dashboard = json.loads((OPERATIONS / "grafana-dashboard.json").read_text())
+    asked: set[str] = set()
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            assert names_in(target["expr"]), panel["title"]
+            asked |= names_in(target["expr"])
+    assert asked - metric_names == set()
+    assert {"dsa110_queue_jobs", "dsa110_streams_open", "dsa110_sql_statements_total", "http_requests_total"} <= asked
+    numbers = [panel["id"] for panel in dashboard["panels"]]
+    assert len(numbers) == len(set(numbers))
+
+
+# -- behind nginx
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    key, cert = directory / "privkey.pem", directory / "fullchain.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    subprocess.run(
+        [needed("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         *subject, "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return key, cert
+
+
+@contextmanager
+def nginx(directory: Path, upstream: int, data: Path) -> Iterator[int]:
+    """nginx with the file of docs/operations in front of a service; its port."""
+    program = needed("nginx")
+    directory.mkdir()
+    key, cert = certificate(directory)
+    port = closed_port()
+    text = (OPERATIONS / "nginx.conf").read_text()
+    for written, real in {
+        "127.0.0.1:8000": f"127.0.0.1:{upstream}",
+        "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
+        "listen 80;": f"listen 127.0.0.1:{closed_port()};",
+        "/etc/ssl/contimg-api/fullchain.pem": str(cert),
+        "/etc/ssl/contimg-api/privkey.pem": str(key),
+        "/protected/data/dsa110-contimg/": f"/protected{data}/",
+        "alias /data/dsa110-contimg/": f"alias {data}/",
+    }.items():
+        assert written in text, written
+        text = text.replace(written, real)
+    text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)
+    paths = "".join(
+        f"{name}_temp_path {directory}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    head = f"daemon off; pid {directory}/pid; error_log stderr; worker_processes 1; user root; events {{}}"
+    (directory / "nginx.conf").write_text(f"{head} http {{ access_log off; {paths}\n{text}}}\n")
+    command = [program, "-p", str(directory), "-e", "stderr", "-c", str(directory / "nginx.conf")]
+    tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False, timeout=20)
+    assert tested.returncode == 0, tested.stderr
+    warnings = [line for line in tested.stderr.splitlines() if "[warn]" in line]
+    assert [line for line in warnings if "http2" not in line] == [], "of its own directive only newer ones tell"
+    with serving(command, port, directory / "nginx.log"):
+        yield port
+
+
+@contextmanager
+def serving(command: list[str], port: int, log: Path) -> Iterator[None]:
+    """A program until it is no longer needed, once it listens."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: listens(port), lambda: log.read_text())
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def listens(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
+    with closing(connection), contextlib.suppress(OSError):
+        connection.connect()
+        return True
+    return False
+
+
+def wait_until(condition: Callable[[], Any], tell: Callable[[], str] = str, timeout_s: float = 20.0) -> None:
+    limit = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < limit, tell()
+        time.sleep(0.02)
+
+
+def test_nginx_hands_on_paths_sends_files_itself_and_does_not_hold_streams_back(
+    tmp_path: Path, pipeline: Pipeline
+) -> None:
+    worked_example(pipeline)
+    data = tmp_path / "server" / "data"
+    data.mkdir(parents=True)
+    (data / "a b.fits").write_bytes(bytes(range(256)) * 1000)
+    number = pipeline.make_image(path=str(data / "a b.fits"))
+    pipeline.make_ms(PENDING_MS, stage="ingested", status=None, processed_at=None)
+    with (
+        Server(tmp_path / "server", pipeline, DSA110_ACCEL_PREFIX="/protected", DSA110_WORKERS="1") as server,
+        nginx(tmp_path / "nginx", server.port, data) as port,
+    ):
+        trusts = ssl.create_default_context(cafile=str(tmp_path / "nginx" / "fullchain.pem"))
+
+        def get(target: str) -> Reply:
+            with closing(HTTPSConnection("127.0.0.1", port, timeout=20, context=trusts)) as connection:
+                connection.request("GET", target)
+                answer = connection.getresponse()
+                return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+
+        assert get("/api/v1/ms/%2Fstage%2Fms%2F2025-10-31T13:49:06.ms/metadata").status == 200
+        file = get(f"/api/v1/images/{number}/fits")
+        assert (file.status, file.body) == (200, bytes(range(256)) * 1000)
+        assert "x-accel-redirect" not in file.headers
+        assert get(f"/protected{data}/a%20b.fits").status == 404
+        assert get("/readyz").status == 200
+        with closing(HTTPSConnection("127.0.0.1", port, timeout=20, context=trusts)) as stream:
+            stream.request("GET", f"/api/jobs/{PENDING_RUN}/events")
+            started = time.monotonic()
+            assert stream.getresponse().readline() == b"retry: 2000\n"
+            assert time.monotonic() - started < 3
+
+
+# -- several hosts
+
+
+@contextmanager
+def haproxy(directory: Path, hosts: list[Server]) -> Iterator[int]:
+    """HAProxy with the file of docs/operations in front of some hosts; its port."""
+    program = needed("haproxy")
+    directory.mkdir()
+    port = closed_port()
+    text = (OPERATIONS / "haproxy.cfg").read_text()
+    servers = iter(hosts)
+    text = re.sub(r"(?m)^( *server \w+) \S+$", lambda found: f"{found[1]} 127.0.0.1:{next(servers).port}", text)
+    text = re.sub(r"(?m)^ *(user|group|log) .*$", "", text)
+    text = re.sub(r"(?m)^ *bind .*$", f"    bind 127.0.0.1:{port}", text).replace("inter 1s", "inter 100ms")
+    assert next(servers, None) is None
+    (directory / "haproxy.cfg").write_text(text)
+    command = [program, "-f", str(directory / "haproxy.cfg")]
+    tested = subprocess.run([*command, "-c"], capture_output=True, text=True, check=False, timeout=20)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    with serving([*command, "-db"], port, directory / "haproxy.log"):
+        yield port
+
+
+def test_real_haproxy_configuration_is_one_that_it_takes(tmp_path: Path) -> None:
+    program = needed("haproxy")
+    key, cert = certificate(tmp_path)
+    (tmp_path / "bundle.pem").write_text(key.read_text() + cert.read_text())
+    text = (OPERATIONS / "haproxy.cfg").read_text().replace("/etc/ssl/contimg-api", str(tmp_path))
+    (tmp_path / "haproxy.cfg").write_text(re.sub(r"(?m)^ *(user|group) .*$", "", text))
+    done = subprocess.run(
+        [program, "-c", "-f", str(tmp_path / "haproxy.cfg")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def replica(original: Path, place: Path) -> Path:
+    """A copy of a database in a place, swapped in whole."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_suffix(".new")
+    with closing(sqlite3.connect(original)) as read, closing(sqlite3.connect(fresh)) as written:
+        read.backup(written)
+    fresh.replace(place)
+    return place
+
+
+def test_no_request_is_lost_while_one_host_dies_one_gets_a_new_database_and_one_loses_it(
+    tmp_path: Path, pipeline: Pipeline, store_url: Callable[[str], str]
+) -> None:
+    worked_example(pipeline)
+    # One state of the database, however far the pipeline goes on.
+    places = [replica(pipeline.products_path, tmp_path / f"host{n}" / "products.sqlite3") for n in range(3)]
+    queue = {"DSA110_QUEUE_URL": store_url("redis"), "DSA110_QUEUE_NAME": f"hosts-{os.getpid()}"}
+    with contextlib.ExitStack() as running:
+
+        def start(place: Path) -> Server:
+            paths = {"PIPELINE_PRODUCTS_DB": str(place)}
+            return Server(place.parent, None, **QUIET, **queue, **paths, DSA110_WORKERS="1")
+
+        with ThreadPoolExecutor(3) as pool:
+            hosts = list(pool.map(start, places))
+        for host in hosts:
+            running.callback(host.stop)
+            running.callback(kill, host)
+        port = running.enter_context(haproxy(tmp_path / "haproxy", hosts))
+        target = "/api/v1/images?limit=1000"
+        old = hosts[0].get(target).body
+        pipeline.make_image(path="/stage/images/new.fits")
+        seen: set[bytes] = set()
+
+        def note(asked: str, body: bytes) -> bool:
+            seen.update({body} if asked == target else ())
+            return True
+
+        targets = (target, "/api/v1/images/7")
+        with RestlessClients(port, targets, keeping=2, fresh=2, right=note, asking_again=True) as load:
+            load.wait_for(40)
+            kill(hosts[0])
+            load.wait_for(40)
+            replica(pipeline.products_path, places[1])
+            hosts[1].wait_until(lambda: hosts[1].get(target).body != old, 2)
+            new = hosts[1].get(target).body
+            load.wait_for(40)
+            places[2].rename(places[2].with_suffix(".away"))
+            hosts[2].wait_until(lambda: hosts[2].get("/readyz").status == 503, 3)
+            load.wait_for(40)
+        assert load.lost == []
+        assert load.refused == []
+        assert b"new.fits" in new
+        assert seen == {old, new}, "each answer is of one state or the other"
+        assert len(load.cut) <= 6, "answers under way from a host that was killed"
+
+
+def kill(host: Server) -> None:
+    """End a host at once, as a power cut does: nobody says goodbye."""
+    if host.process.poll() is None:
+        for pid in {host.process.pid, *host.worker_pids}:
+            os.kill(pid, signal.SIGKILL)
+        host.process.wait()

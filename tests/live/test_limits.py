@@ -1,0 +1,197 @@
+"""Limits as they are deployed: several workers, real sockets, clients that are slow on purpose."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.db.state import StateDatabase
+from app.repositories.keys import KeyRepository
+from app.services.keys import KeyService
+from tests.support.pipeline import Pipeline
+from tests.support.server import Server
+
+pytestmark = pytest.mark.live
+
+WORKERS = 3
+QUOTA = 40
+PATIENCE_S = 40
+
+
+@pytest.fixture(scope="module")
+def server(live_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Three workers with quotas, and little time for a request."""
+    live_pipeline.make_image(path="/a.fits")
+    settings = {
+        "DSA110_WORKERS": str(WORKERS),
+        "DSA110_RATE_LIMIT_EXPORTS": f"{QUOTA} per hour",
+        "DSA110_RATE_LIMIT_BURST": f"{QUOTA} per hour",
+        "DSA110_REQUEST_TIMEOUT": "2",
+        "DSA110_MAX_DOWNLOADS": "100",
+        "GUNICORN_CMD_ARGS": f"--graceful-timeout {PATIENCE_S}",
+    }
+    with Server(tmp_path_factory.mktemp("limits"), live_pipeline, **settings) as started:
+        yield started
+
+
+def statuses(server: Server, target: str, peer: str, times: int) -> Counter[int]:
+    """What so many requests get that come from everywhere at once, for one peer behind the proxy."""
+    with ThreadPoolExecutor(12) as threads:
+        headers = {"X-Forwarded-For": peer}
+        return Counter(threads.map(lambda _: server.get(target, headers).status, range(times)))
+
+
+@pytest.mark.parametrize(
+    ("target", "peer"),
+    [("/api/v1/images?format=csv&count=exact", "10.1.1.1"), ("/api/v1/images", "10.1.1.2")],
+    ids=["exports, counted in Flask", "requests, counted in front of the cache"],
+)
+def test_workers_together_admit_exactly_the_quota(server: Server, target: str, peer: str) -> None:
+    assert statuses(server, target, peer, QUOTA * 2) == {200: QUOTA, 429: QUOTA}
+
+
+def test_revoked_key_is_refused_by_every_worker_within_a_second(server: Server) -> None:
+    own = StateDatabase(server.directory / "state" / "api")
+    keys = KeyService(KeyRepository(own))
+    made = keys.create("live", "write")
+    headers = {"X-API-Key": made.secret}
+
+    def everywhere() -> set[int]:
+        return {server.get("/api/v1/cache/clear", headers, method="POST").status for _ in range(12)}
+
+    assert everywhere() == {200}
+    keys.revoke(str(made.key.id))
+    assert everywhere() == {401}
+    own.close()
+
+
+# -- slow clients
+
+
+@contextlib.contextmanager
+def dripping(server: Server, count: int, beginning: bytes) -> Iterator[list[socket.socket]]:
+    """So many connections that sent the beginning of a request, and send on a byte at a time."""
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(count)]
+        for connection in made:
+            connection.sendall(beginning)
+        over = threading.Event()
+
+        def drip() -> None:
+            while not over.wait(0.1):
+                for connection in made:
+                    with contextlib.suppress(OSError):
+                        connection.send(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield made
+        finally:
+            over.set()
+            thread.join()
+
+
+SLOW_HEAD = b"GET /api/health HTTP/1.1\r\nX-Slow: "
+SLOW_BODY = (
+    b"POST /api/v1/images/bulk-download HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 100000\r\n\r\n"
+)
+SLOW_CHUNKS = b"POST /api/v1/images/bulk-download HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n"
+
+
+def test_a_hundred_clients_that_send_a_byte_at_a_time_stop_nobody(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        parts = ((SLOW_HEAD, 40), (SLOW_BODY, 40), (SLOW_CHUNKS, 20))
+        slow = [stack.enter_context(dripping(server, count, beginning))[0] for beginning, count in parts]
+        slowest = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            assert server.get("/api/health").status == 200
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 1.0
+        for connection in slow:
+            connection.settimeout(10)
+            head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 408 ")
+            assert b"application/problem+json" in head
+            assert json.loads(body)["status"] == 408
+
+
+def exchange(server: Server, *pieces: bytes) -> bytes:
+    """What comes back for pieces sent one after the other, until the server hangs up or has nothing to say."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(5)
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.02)
+        said = b""
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
+            while piece := connection.recv(65_536):
+                said += piece
+        return said
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /api/v1/images?x=" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /api/health HTTP/1.1\r\nX-A: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET /api/health HTTP/1.1\r\n" + b"X-A: a\r\n" * 150 + b"\r\n", 431),
+        (b"GET /api/health HTTP/1.1\r\n" + b"X-A: aaaaaaaa\r\n" * 9000, 431),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /api/health HTTP/1.1\r\nbad header\r\n\r\n", 400),
+    ],
+    ids=["address", "field", "many fields", "endless fields", "no HTTP", "no field"],
+)
+def test_past_every_bound_of_http_there_is_a_problem(server: Server, request_bytes: bytes, status: int) -> None:
+    head, _, body = exchange(server, request_bytes).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    problem = json.loads(body)
+    assert (problem["status"], bool(problem["detail"])) == (status, True)
+    assert b"aaaa" not in body
+
+
+def test_body_that_is_too_long_is_refused_unread(server: Server) -> None:
+    head = (
+        b"POST /api/v1/images/bulk-download HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Connection: close\r\nContent-Length: 2000000\r\n\r\n"
+    )
+    answer = exchange(server, head)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"PAYLOAD_TOO_LARGE" in answer
+
+
+def test_request_in_pieces_and_several_at_once_are_all_answered(server: Server) -> None:
+    one = b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    answer = exchange(server, one[:10], one[10:] + one + one[:30], one[30:] + last)
+    assert answer.count(b"HTTP/1.1 200 OK") == 4
+
+
+def test_client_that_asks_before_it_sends_its_body_is_told_to_go_on(server: Server) -> None:
+    head = (
+        b"POST /api/v1/images/bulk-download HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    )
+    answer = exchange(server, head, b"{}")
+    assert answer.count(b"HTTP/1.1 100 Continue") == 1
+    assert b"HTTP/1.1 400 " in answer or b"HTTP/1.1 422 " in answer
+
+
+def test_workers_that_stop_do_not_wait_for_slow_clients(server: Server) -> None:
+    """The last test of this module: afterwards its server is gone."""
+    with dripping(server, 5, SLOW_HEAD), socket.create_connection(("127.0.0.1", server.port)):
+        time.sleep(0.1)
+        began = time.monotonic()
+        assert server.stop() == 0
+        # Else it would take as long as the master has patience.
+        assert time.monotonic() - began < PATIENCE_S / 2

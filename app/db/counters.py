@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from app.db.errors import primary_code, translate
+from app.db.per_thread import PerThread
 from app.db.writing import connect
 from app.domain.errors import DatabaseUnavailable
 
@@ -72,8 +72,7 @@ class Counters:
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
         self.path = directory / FILE_NAME
         self._clock = clock
-        self._local = threading.local()
-        self._inherited: list[sqlite3.Connection] = []
+        self._open_here: PerThread[_Opened] = PerThread()
         self._swept_at = 0.0
 
     def add(self, key: str, window_s: float, amount: int = 1) -> int:
@@ -102,16 +101,7 @@ class Counters:
 
     def close(self) -> None:
         """Close this thread's connection; the next use opens another."""
-        opened: _Opened | None = getattr(self._local, "opened", None)
-        self._local.opened = None
-        if opened is None:
-            return
-        if opened.process != os.getpid():
-            # Its locks are the parent's: neither used nor closed here.
-            self._inherited.append(opened.connection)
-            return
-        with contextlib.suppress(sqlite3.Error):
-            opened.connection.close()
+        self._open_here.close()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -126,10 +116,10 @@ class Counters:
             raise DatabaseUnavailable(self.name, "its directory cannot be written to") from error
 
     def _current(self) -> sqlite3.Connection:
-        opened: _Opened | None = getattr(self._local, "opened", None)
-        if opened is None or opened.process != os.getpid() or opened.file != _identity(self.path):
+        opened = self._open_here.get()
+        if opened is None or opened.file != _identity(self.path):
             self.close()
-            opened = self._local.opened = self._open()
+            opened = self._open_here.keep(self._open())
         return opened.connection
 
     def _open(self) -> _Opened:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from app.db import deadline
 from app.db.errors import is_missing_object, translate
+from app.db.per_thread import PerThread
 from app.db.slow import SlowQueries
 from app.db.swaps import Identity, Swaps
 from app.db.views import columns_of, lay_views
@@ -156,8 +157,8 @@ class PipelineDatabase:
         self.files = files
         self._busy_timeout_s = busy_timeout_s
         self._slow = SlowQueries(slow_query_s)
+        self._open_here: PerThread[_Opened] = PerThread()
         self._local = threading.local()
-        self._inherited: list[sqlite3.Connection] = []
         self.on_open: list[Callable[[sqlite3.Connection], None]] = []
 
     def rows(self, sql: str, params: Params = _NO_PARAMS) -> list[Row]:
@@ -190,16 +191,7 @@ class PipelineDatabase:
 
     def close(self) -> None:
         """Close this thread's connection; the next query opens another."""
-        opened: _Opened | None = getattr(self._local, "opened", None)
-        self._local.opened = None
-        if opened is None:
-            return
-        if opened.process != os.getpid():
-            # A connection that came through a fork may be neither used nor closed: its locks are the parent's.
-            self._inherited.append(opened.connection)
-            return
-        with contextlib.suppress(sqlite3.Error):
-            opened.connection.close()
+        self._open_here.close()
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -227,7 +219,7 @@ class PipelineDatabase:
             slow = seconds >= self._slow.at_least_s
             spent = self.spent()
             self._local.spent = Spent(spent.statements + 1, spent.seconds + seconds, spent.slow + slow)
-            opened: _Opened | None = getattr(self._local, "opened", None)
+            opened = self._open_here.get()
             if slow and opened is not None:
                 self._slow.tell(opened.connection, sql, params, seconds)
 
@@ -251,24 +243,24 @@ class PipelineDatabase:
             self.close()
 
     def _current(self) -> sqlite3.Connection:
-        opened: _Opened | None = getattr(self._local, "opened", None)
+        opened = self._open_here.get()
         if opened is None or not self._still_right(opened):
             self.files.settle()
             self.close()
-            opened = self._local.opened = self._open()
+            opened = self._open_here.keep(self._open())
         return opened.connection
 
     def _still_right(self, opened: _Opened) -> bool:
         """Whether a connection shows the files that are there now, with the schema that they have now."""
         identities = self.files.identities()
-        if opened.process != os.getpid() or opened.identities != identities:
+        if opened.identities != identities:
             return False
         state = self.files.state(identities)
         if state is not None and state == opened.state:
             return True
         if opened.schema_versions != _schema_versions(opened.connection, self.files, identities):
             return False
-        self._local.opened = opened._replace(state=state)
+        self._open_here.keep(opened._replace(state=state))
         return True
 
     def _open(self) -> _Opened:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from app.db import deadline
 from app.db.errors import primary_code, translate
+from app.db.per_thread import PerThread
 from app.db.pipeline import Params, Row
 from app.db.writing import connect
 from app.domain.errors import DatabaseUnavailable
@@ -55,9 +56,8 @@ class StateDatabase:
     def __init__(self, directory: Path, *, busy_timeout_s: float = 30.0) -> None:
         self.path = directory / FILE_NAME
         self._busy_timeout_s = busy_timeout_s
-        self._local = threading.local()
+        self._open_here: PerThread[_Opened] = PerThread()
         self._opening = threading.Lock()
-        self._inherited: list[sqlite3.Connection] = []
 
     def rows(self, sql: str, params: Params) -> list[Row]:
         """Every row of a statement."""
@@ -79,16 +79,7 @@ class StateDatabase:
 
     def close(self) -> None:
         """Close this thread's connection; the next use opens another."""
-        opened: _Opened | None = getattr(self._local, "opened", None)
-        self._local.opened = None
-        if opened is None:
-            return
-        if opened.process != os.getpid():
-            # A connection that came through a fork may be neither used nor closed: its locks are the parent's.
-            self._inherited.append(opened.connection)
-            return
-        with contextlib.suppress(sqlite3.Error):
-            opened.connection.close()
+        self._open_here.close()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -98,12 +89,12 @@ class StateDatabase:
             raise translate(error, self.name) from error
 
     def _current(self) -> sqlite3.Connection:
-        opened: _Opened | None = getattr(self._local, "opened", None)
+        opened = self._open_here.get()
         # A file that was removed or restored under us is not written to: what it is told would be lost.
-        if opened is None or opened.process != os.getpid() or opened.file != _identity(self.path):
+        if opened is None or opened.file != _identity(self.path):
             self.close()
             with self._opening:
-                opened = self._local.opened = self._open()
+                opened = self._open_here.keep(self._open())
         return opened.connection
 
     def _open(self) -> _Opened:

@@ -143,12 +143,12 @@ def test_threads_that_open_it_first_together_all_write(tmp_path: Path) -> None:
 
 def test_fork_opens_a_connection_of_its_own(own: StateDatabase) -> None:
     add(own)
-    parents = own._local.opened.connection
+    parents = own._open_here.get()
     child = os.fork()
     if child == 0:
         try:
             add(own)
-            os._exit(0 if own._local.opened.connection is not parents else 3)
+            os._exit(0 if own._open_here.get() is not parents else 3)
         except BaseException:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -9,7 +9,7 @@ DSA110_HOST ?= 127.0.0.1
 DSA110_PORT ?= 8000
 DEMO ?= demo-data
 
-.PHONY: help install serve test lint bench soak openapi clean
+.PHONY: help install serve test lint audit bench soak openapi clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -41,6 +41,11 @@ lint: $(VENV)/installed-test ## Check style, types and the import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: ## Look every pinned package up among the known vulnerabilities; fails where one cannot be looked up
+	@test -x $(VENV)/audit/bin/pip-audit || $(PYTHON) -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install -q 'pip-audit>=2.10,<3'
+	@$(VENV)/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip --strict --progress-spinner off
 
 bench: $(VENV)/installed-test ## Measure against a bare WSGI callable and a bare Flask route
 	@$(BIN)/python -m tests.benchmarks

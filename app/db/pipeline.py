@@ -227,20 +227,25 @@ class PipelineDatabase:
         try:
             return read(self._current())
         except sqlite3.Error as error:
-            if not is_missing_object(error):
-                self._forget_after(error)
+            if not self._may_have_come_between(error):
                 raise translate(error, self.name) from error
-        # The schema may have changed between the look and the query: once more, on a fresh connection.
-        self.close()
+        # The schema or the file may have changed between the look and the query: once more, on a fresh connection.
         try:
             return read(self._current())
         except sqlite3.Error as error:
             raise translate(error, self.name) from error
 
-    def _forget_after(self, error: sqlite3.Error) -> None:
-        translated = translate(error, self.name)
-        if isinstance(translated, DatabaseUnavailable):
+    def _may_have_come_between(self, error: sqlite3.Error) -> bool:
+        """Whether an error may be due to a change since the connection was looked at, which it then does not survive.
+
+        Of a file that was just replaced, SQLite takes the new one's journal for its own: as read-only, or damaged.
+        """
+        missing = is_missing_object(error)
+        opened = self._open_here.get()
+        swapped = opened is not None and opened.identities != self.files.identities()
+        if missing or swapped or isinstance(translate(error, self.name), DatabaseUnavailable):
             self.close()
+        return missing or swapped
 
     def _current(self) -> sqlite3.Connection:
         opened = self._open_here.get()

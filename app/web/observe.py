@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import re
@@ -113,13 +114,16 @@ class Observed:
 
     def _write_down(self, notes: list[Note]) -> None:
         if self._requests is not None:
-            for note in notes:
-                self._requests.note(
-                    note.method, note.status_code, note.route, note.duration_s, note.received, note.bytes
-                )
-            self._requests.note_work([note.spent for note in notes], sum(note.cache == "hit" for note in notes))
+            with contextlib.suppress(OSError):  # no room for counts is no reason to refuse anybody anything
+                self._count(self._requests, notes)
         if self._log.wanted:
             self._log.write(notes)
+
+    @staticmethod
+    def _count(requests: RequestCounter, notes: list[Note]) -> None:
+        for note in notes:
+            requests.note(note.method, note.status_code, note.route, note.duration_s, note.received, note.bytes)
+        requests.note_work([note.spent for note in notes], sum(note.cache == "hit" for note in notes))
 
 
 class _Noted:
@@ -143,6 +147,17 @@ class _Noted:
                 close()
         finally:
             self._note(self._sent)
+
+
+class _JsonFormatter(OrjsonFormatter):
+    """Records as JSON, whatever a name of a file is made of: half a surrogate would cost the whole record."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The record, of texts that are UTF-8."""
+        return {
+            name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+            for name, value in super().process_log_record(log_data).items()
+        }
 
 
 class _PlainFormatter(logging.Formatter):
@@ -191,7 +206,7 @@ def make_formatter(settings: Settings) -> logging.Formatter:
     if not settings.log_json:
         return _PlainFormatter("%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s")
     names = "%(levelname)s %(name)s %(message)s" + (" %(request_id)s" if settings.log_request_id else "")
-    return OrjsonFormatter(names, rename_fields={"levelname": "level", "name": "logger"}, timestamp=True)
+    return _JsonFormatter(names, rename_fields={"levelname": "level", "name": "logger"}, timestamp=True)
 
 
 def _key_id(environ: Environ) -> str | None:

@@ -180,6 +180,33 @@ def test_replaced_file_is_seen_by_the_next_query(
     assert database.rows(COUNT_IMAGES) == [(2,)]
 
 
+def test_file_replaced_between_the_look_and_the_query_is_no_failure(tmp_path: Path) -> None:
+    with Pipeline(tmp_path / "state", "production") as pipeline, Pipeline(tmp_path / "fresh", "production") as other:
+        other.make_image()
+        for connection in (pipeline.connection, other.connection):
+            connection.execute("PRAGMA journal_mode = DELETE")
+    database = open_database(pipeline)
+    assert database.rows(COUNT_IMAGES) == [(0,)]
+    reads = 0
+
+    def read(connection: sqlite3.Connection) -> int:
+        nonlocal reads
+        reads += 1
+        if reads > 1:
+            count: int = connection.execute(COUNT_IMAGES).fetchone()[0]
+            return count
+        os.replace(other.products_path, pipeline.products_path)
+        # The new file's journal, which a reader of the old file takes for the old one's.
+        with closing(sqlite3.connect(pipeline.products_path, isolation_level=None)) as writer:
+            for statement in ("PRAGMA cache_size = 1", "BEGIN", "CREATE TABLE more AS SELECT zeroblob(200000)"):
+                writer.execute(statement)
+            connection.execute(COUNT_IMAGES).fetchone()
+        raise AssertionError("the old file was read beside the new one's journal")
+
+    assert database._read(read) == 1
+    database.close()
+
+
 def test_log_left_beside_a_replaced_file_is_not_laid_over_the_new_one(
     pipeline: Pipeline, database: PipelineDatabase, tmp_path: Path
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -43,39 +42,28 @@ class SmallDisk:
     ----------
     directory
         Where it is mounted, in a mount namespace of the server's own.
-
-    Notes
-    -----
-    Where nobody may mount anything, the processes are kept from letting any file grow instead (``RLIMIT_FSIZE``):
-    writes fail as well, with another error.
     """
 
     SIZE = "1m"
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.is_real = _may_mount()
         directory.mkdir(parents=True, exist_ok=True)
 
     @property
     def command(self) -> tuple[str, ...]:
         """What the server's command is put behind; its standard error goes to ``server.log`` on the disk."""
-        log = f'exec "$@" 2>>{self.directory}/server.log'
-        mount = f"mount -t tmpfs -o size={self.SIZE} tmpfs {self.directory} && " if self.is_real else ""
-        return (*(_NAMESPACE if self.is_real else ()), "sh", "-c", mount + log, "sh")
+        mount = f"mount -t tmpfs -o size={self.SIZE} tmpfs {self.directory}"
+        return (*_NAMESPACE, "sh", "-c", f'{mount} && exec "$@" 2>>{self.directory}/server.log', "sh")
 
     def seen_by(self, pid: int) -> Path:
         """The directory, as a process with the disk sees it."""
-        return Path(f"/proc/{pid}/root{self.directory}") if self.is_real else self.directory
+        return Path(f"/proc/{pid}/root{self.directory}")
 
     @contextlib.contextmanager
-    def full(self, pids: list[int]) -> Iterator[None]:
-        """Nothing can be written inside; ``pids`` are the master and its workers."""
-        if not self.is_real:
-            with _nothing_grows(pids):
-                yield
-            return
-        ballast = self.seen_by(pids[0]) / "ballast"
+    def full(self, pid: int) -> Iterator[None]:
+        """Inside, nothing more can be written; ``pid`` is of a process with the disk."""
+        ballast = self.seen_by(pid) / "ballast"
         with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(b"\0" * 4096):
                 pass
@@ -88,24 +76,12 @@ class SmallDisk:
 _NAMESPACE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-r", "-m")
 
 
-def _may_mount() -> bool:
+def may_mount() -> bool:
+    """Whether a file system can be mounted in a namespace of one's own."""
     if shutil.which("unshare") is None:
         return False
     trial = [*_NAMESPACE, "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"]
     return subprocess.run(trial, capture_output=True, check=False).returncode == 0
-
-
-@contextlib.contextmanager
-def _nothing_grows(pids: list[int]) -> Iterator[None]:
-    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
-    for pid, (_, hard) in before.items():
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        for pid, limits in before.items():
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 # -- what a process holds

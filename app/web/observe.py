@@ -111,6 +111,7 @@ class Observed:
                 self._database.spent(),
             )
         )
+        _request_id.set("")  # what this thread says until its next request belongs to none
 
     def _write_down(self, notes: list[Note]) -> None:
         if self._requests is not None:

@@ -196,7 +196,7 @@ def test_clients_that_leave_in_the_middle_leave_nothing_behind(site: Site, repor
 
 def test_memory_does_not_grow_over_a_day_of_requests(site: Site, report: Report) -> None:
     wanted = counting(1_000_000, 1500)
-    with site.load(limit_s=7200.0) as load:
+    with site.load(pause_s=0.0, limit_s=7200.0) as load:
         load.wait_for(lambda tally: tally.sent > wanted * 0.3, 3600)
         before = sum(map(pss_mb, site.server.worker_pids))
         pids = site.server.worker_pids

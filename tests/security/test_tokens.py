@@ -78,7 +78,8 @@ FORGED = {
     "not base64": f"{HEAD}.!!!.{SIGNATURE}",
     "no exp": signed({"alg": "HS256"}, {"sub": "x", "scopes": ["write"]}),
     **{f"exp {exp!r}": signed({"alg": "HS256"}, CLAIMS | {"exp": exp})
-       for exp in (None, "", "never", [], {}, 0, -1, float("nan"), float("-inf"), time.time() - 11)},
+       for exp in (None, "", "never", [], {}, 0, -1, float("nan"), float("-inf"))},
+    "just over": signed({"alg": "HS256"}, CLAIMS | {"exp": time.time() - 11}),
     **{f"scopes {scopes!r}": signed({"alg": "HS256"}, CLAIMS | {"scopes": scopes})
        for scopes in ("write", "admin write", {"write": True}, 1, True)},
 }  # fmt: skip
@@ -168,3 +169,12 @@ def test_every_key_is_compared_and_in_constant_time(
                 assert len(compared) == 1, "one, though there is no such key"
                 assert all(len(digest) == 32 for digest in compared[0]), "hashes, never keys"
         monkeypatch.undo()
+
+
+def test_short_key_is_not_told_whole_by_what_names_it(build: Build) -> None:
+    survey = build(DSA110_API_KEYS="short")
+    (run, *_) = surface.ask(survey.client, "/api/v1/jobs?limit=1").get_json()
+    address = f"/api/v1/jobs/{run['run_id']}/rerun"
+    ordered = surface.ask(survey.client, address, "POST", headers={"X-API-Key": "short"})
+    assert ordered.status_code == 202, ordered.text
+    assert "short" not in surface.ask(survey.client, "/api/v1/queue/jobs").text

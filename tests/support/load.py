@@ -168,7 +168,7 @@ class Load:
         clients: int = 4,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
-        pause_s: float = 0.0,
+        pause_s: float = 0.002,
         limit_s: float = 600.0,
     ) -> None:
         self._port = port

@@ -22,8 +22,8 @@ class CandidateQuery(NamedTuple):
     """What is looked for.
 
     ``n_sigma`` standard deviations above the mean lie the thresholds; sources have at least ``min_n`` fluxes of
-    ``flux_type`` (``None``: integrated where a source has any, else peak) and were once detected at ``min_snr`` or more;
-    no more than ``limit`` are wanted. Faint sources scatter by their noise, which widens the distribution of V.
+    ``flux_type`` (``None``: integrated where a source has any, else peak) and were once detected at ``min_snr`` or
+    more; no more than ``limit`` are wanted. Faint sources scatter by their noise, which widens the distribution of V.
     """
 
     n_sigma: float = 3.0

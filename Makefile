@@ -33,8 +33,8 @@ serve: $(VENV)/installed ## Make the demo survey once and serve it with gunicorn
 	@$(BIN)/contimg-api demo $(DEMO) --if-missing >/dev/null
 	@DSA110_HOST=$(DSA110_HOST) DSA110_PORT=$(DSA110_PORT) $(BIN)/contimg-api serve $(DEMO)
 
-test: $(VENV)/installed-test ## Run the whole suite, two processes side by side
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/installed-test ## Run the whole suite, three processes side by side: many tests wait
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(VENV)/installed-test ## Check style, types and the import rules
 	$(BIN)/ruff check .

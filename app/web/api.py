@@ -7,13 +7,15 @@ security and 401/403 to the document, ``paginated`` the ``Link`` header, and eve
 from __future__ import annotations
 
 import http
+import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import flask_smorest
-from flask import Request, request
+from apispec import APISpec
+from flask import Flask, Request, request
 from marshmallow import EXCLUDE
 from webargs.core import is_json, missing
 from webargs.flaskparser import FlaskParser
@@ -195,9 +197,47 @@ class Blueprint(flask_smorest.Blueprint):
 
 
 class Api(flask_smorest.Api):
-    """An Api whose errors are problems."""
+    """An Api whose errors are problems, and whose document is written when it is first asked for.
+
+    Writing it takes longer than everything else that happens at the start, and most processes are never asked.
+    """
 
     ERROR_SCHEMA = ProblemSchema
+
+    def __init__(self, app: Flask) -> None:
+        self._spec: Any = None
+        self._unwritten: list[Callable[[APISpec], Any]] = []
+        self._writing = threading.RLock()
+        super().__init__(app)
+
+    @property
+    def spec(self) -> Any:
+        """The document, with everything that was put off."""
+        with self._writing:
+            unwritten, self._unwritten = self._unwritten, []
+            for write in unwritten:
+                write(self._spec)
+            return self._spec
+
+    @spec.setter
+    def spec(self, spec: Any) -> None:
+        self._spec = spec
+
+    def document(self, write: Callable[[APISpec], Any]) -> None:
+        """Have something written into the document, in turn."""
+        self._unwritten.append(write)
+
+    def register_blueprint(self, blp: Blueprint, *, parameters: Any = None, **options: Any) -> None:
+        """Register a blueprint's routes now, and describe them in the document later."""
+        app: Any = self._app
+        app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
+        app.register_blueprint(blp, **options)
+
+        def write(spec: APISpec) -> None:
+            blp.register_views_in_doc(self, app, spec, name=blp.name, parameters=parameters)
+            spec.tag({"name": blp.name, "description": blp.description})
+
+        self.document(write)
 
     def handle_http_exception(self, error: HTTPException) -> Any:
         """One table of errors serves Flask and flask-smorest alike."""

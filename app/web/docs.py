@@ -46,8 +46,7 @@ def describe(api: Api, settings: Settings) -> None:
 
 def repeat(api: Api, path: str, *, at: str) -> None:
     """Document a path's operations at a second path, where both are promised."""
-    paths = api.spec.to_dict()["paths"]
-    api.spec.path(rule=Rule(at), operations=paths[path])
+    api.document(lambda spec: spec.path(rule=Rule(at), operations=spec.to_dict()["paths"][path]))
 
 
 def install(app: Flask, settings: Settings) -> None:

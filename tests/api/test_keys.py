@@ -407,6 +407,7 @@ def test_write_that_cannot_be_written_down_is_answered_and_told(
 
     monkeypatch.setattr("app.repositories.audit.AuditRepository.insert", locked)
     monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
+    caplog.set_level("ERROR", logger="app")  # whatever the application of an earlier test set
     assert client.post(WRITE, headers={"X-API-Key": WRITE_KEY}).status_code == 200
     [record] = [record for record in caplog.records if record.name == "app.services.audit"]
     assert record.levelname == "ERROR"

@@ -282,6 +282,7 @@ def test_storage_that_is_away_stops_nothing_and_is_told_once(
     monkeypatch.setattr("app.db.counters.Counters.add", away)
     monkeypatch.setattr("app.db.counters.Counters.read", away)
     monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
+    caplog.set_level("ERROR", logger="app")  # whatever the application of an earlier test set
     assert statuses(lambda: client.get(LIST, environ_overrides=ONE), 4) == [200] * 4
     assert statuses(lambda: client.post(WRITE, headers=KEY, environ_overrides=ONE), 4) == [200] * 4
     assert statuses(lambda: client.get(TABLE, environ_overrides=ONE), 4) == [200] * 4

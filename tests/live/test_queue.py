@@ -17,7 +17,7 @@ from tests.live.conftest import StartServer
 from tests.support.pipeline import Pipeline
 from tests.support.pipeline_rows import run_id
 from tests.support.server import Server, environment
-from tests.support.stores import STORES
+from tests.support.stores import SOME_STORES, STORES
 from tests.support.worker import EventStream, WorkerProcess
 
 pytestmark = pytest.mark.live
@@ -133,7 +133,7 @@ def test_rerun_is_ordered_followed_and_done(site: Site) -> None:
     assert site.get(f"/jobs/{made['run_id']}/logs")["total_lines"] == 4
 
 
-@pytest.mark.parametrize("site", STORES, indirect=True)
+@pytest.mark.parametrize("site", SOME_STORES, indirect=True)
 def test_failing_and_slow_runs_say_what_happened(site: Site) -> None:
     site.script.write_text("echo oh dear >&2; sleep 0.2; exit 4")
     site.start_worker(DSA110_JOB_TIMEOUT="1.5")
@@ -148,7 +148,7 @@ def test_failing_and_slow_runs_say_what_happened(site: Site) -> None:
     assert "longer than 1.5 s" in complete.json()["error"]
 
 
-@pytest.mark.parametrize("site", STORES, indirect=True)
+@pytest.mark.parametrize("site", SOME_STORES, indirect=True)
 def test_cancelled_run_ends_at_once_for_everybody(site: Site) -> None:
     site.script.write_text("trap '' TERM; while :; do sleep 0.05; done")
     site.start_worker()
@@ -164,7 +164,7 @@ def test_cancelled_run_ends_at_once_for_everybody(site: Site) -> None:
     assert not (site.directory / "logs" / f"{waiting['run_id']}.log").exists()
 
 
-@pytest.mark.parametrize("site", ["sqlite", "redis"], indirect=True)
+@pytest.mark.parametrize("site", SOME_STORES, indirect=True)
 def test_killed_worker_and_restarted_server_lose_nothing(site: Site) -> None:
     begun = site.directory / "begun"
     site.script.write_text(f"if [ -e {begun} ]; then echo again; else touch {begun}; sleep 60; fi")

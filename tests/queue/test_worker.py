@@ -22,14 +22,12 @@ from app.queue.records import JobRecords
 from tests.queue.conftest import Store
 from tests.support.pipeline import Pipeline
 from tests.support.server import ROOT
-from tests.support.stores import STORES
+from tests.support.stores import SOME_STORES
 from tests.support.worker import WorkerProcess, lives
 
 StartWorker = Callable[..., WorkerProcess]
 
-on_one_store = pytest.mark.parametrize(
-    "store", STORES if "CONTIMG_TEST_JOBS" in os.environ else STORES[:1], indirect=True
-)
+on_one_store = pytest.mark.parametrize("store", SOME_STORES, indirect=True)
 
 
 @pytest.fixture
@@ -195,6 +193,7 @@ def test_job_of_a_killed_worker_is_done_by_another(
     assert pipeline.connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
 
 
+@on_one_store
 def test_job_of_a_killed_worker_fails_where_there_are_no_retries(
     records: JobRecords, pipeline: Pipeline, start_worker: StartWorker, script: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +209,7 @@ def test_job_of_a_killed_worker_fails_where_there_are_no_retries(
     until(lambda: row(pipeline)[1] == "failed", worker, 5)
 
 
+@on_one_store
 def test_worker_that_is_told_to_stop_finishes_its_job(
     records: JobRecords, engine: Engine, pipeline: Pipeline, start_worker: StartWorker, script: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from tests.support.pipeline import GENERATIONS, Pipeline, image_path
 
 KEYS = {
     "limit": 101, "offset": 0, "reach": 101, "key0": "S000100", "source_id": "S000100", "start_mjd": None,
-    "end_mjd": None,
+    "end_mjd": None, "min_snr": None,
 }  # fmt: skip
 
 

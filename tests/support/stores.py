@@ -17,6 +17,8 @@ import pytest
 
 START_TIMEOUT_S = 20.0
 STORES = ("sqlite", "redis", "postgresql")
+# For tests of what hardly touches the store: one of them, and all in ``make soak``.
+SOME_STORES = STORES if "CONTIMG_TEST_JOBS" in os.environ else STORES[:1]
 
 
 def free_port() -> int:

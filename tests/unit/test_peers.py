@@ -33,7 +33,7 @@ def filled(n: int) -> Store:
     """A store with n entries, each read once."""
     store = Store(2**20)
     for number in range(n):
-        key = Key("", f"/api/v1/images/{number}", "", "identity", "")
+        key = Key("", f"/api/v1/images/{number}", "", "identity", "json", "")
         token: Any = store.get(key, 1)
         store.put(key, Entry.of("200 OK", [], b"x", '"x"', ""), token)
         store.get(key, 1)

@@ -15,7 +15,7 @@ from app.web.store import Entry, Key, Store, Token, compile_glob, names
 
 
 def key(path: str = "/api/v1/images", query: str = "", encoding: str = "identity") -> Key:
-    return Key("", path, query, encoding, "")
+    return Key("", path, query, encoding, "json", "")
 
 
 def entry(size: int = 10) -> Entry:

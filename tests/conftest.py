@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -112,3 +113,20 @@ def any_client(any_pipeline: Pipeline, make_app: Callable[[Pipeline], Flask]) ->
 def write_headers() -> dict[str, str]:
     """Headers of a caller who may write."""
     return {"X-API-Key": WRITE_KEY}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what the cache does and what a schema has to be tried together to ``make soak``, but for two schemata.
+
+    Every test still runs with the cache on and off, and on every generation of the schema.
+    """
+    if "CONTIMG_TEST_JOBS" in os.environ:
+        return
+    skipped = [item for item in items if _is_one_of_many(item)]
+    config.hook.pytest_deselected(items=skipped)
+    items[:] = [item for item in items if not _is_one_of_many(item)]
+
+
+def _is_one_of_many(item: pytest.Item) -> bool:
+    chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return chosen.get("make_app") == "false" and chosen.get("any_pipeline") in GENERATIONS[2:]

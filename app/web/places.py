@@ -37,7 +37,8 @@ class Sent:
         self._place = place
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
+        yield from self._pieces
+        self._place.leave()
 
     def close(self) -> None:
         """Stop, and leave the place."""

@@ -78,7 +78,8 @@ class _Stream:
         self._place = place
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._all
+        yield from self._all
+        self._place.leave()
 
     def close(self) -> None:
         """Stop reading."""

@@ -27,7 +27,7 @@ from tests.support.server import Server
 
 pytestmark = pytest.mark.live
 
-SECONDS = 1.5
+SECONDS = 1.0
 CLIENTS = 6
 IMAGE = "/api/v1/images/7"
 KEY = {"X-API-Key": "dsa110_live_test_key"}
@@ -155,7 +155,9 @@ def test_upgrade_and_downgrade_are_seen_like_any_commit(
         run = pool.submit(lambda: (upgrade.upgrade(), upgrade.downgrade(), upgrade.upgrade()))
         findings = watch(server, commits, number_of_image)
         run.result()
-    assert_fresh(findings)
+    assert findings.stale == []
+    assert findings.answers > 200
+    assert findings.different > 2, "the upgrade keeps the pipeline from writing, but not for long"
 
 
 # -- several requests for one answer

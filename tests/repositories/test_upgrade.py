@@ -358,7 +358,7 @@ def run_writer(path: Path, seconds: float) -> subprocess.Popen[str]:
 def test_pipeline_writes_on_while_two_processes_upgrade_and_downgrade(tmp_path: Path) -> None:
     with Pipeline(tmp_path, "production") as pipeline:
         fill(pipeline)
-        writer = run_writer(pipeline.products_path, 3.0)
+        writer = run_writer(pipeline.products_path, 2.0)
         failures: list[BaseException] = []
 
         def go_up_and_down() -> None:

@@ -105,6 +105,9 @@ def ask(client: FlaskClient, target: str, method: str = "GET", **options: Any) -
     if answer.mimetype == "text/event-stream":
         answer.close()
         answer.response = []
+        return answer
+    answer.get_data()  # kept, so that whatever it was read from can be closed
+    answer.close()
     return answer
 
 

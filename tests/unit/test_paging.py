@@ -41,7 +41,7 @@ def forged(*parts: object) -> str:
 
 @pytest.mark.parametrize(
     "cursor",
-    ["", "x", "====", "AAAA", "é", "WyJ4Il0", forged(), forged(1.0, 2), forged("1", 2, "x"), forged(1.0, 2**70, "x")],
+    ["", "x", "====", "AAAA", "é", "WyJ4Il0", forged(), forged(1.0, 2), forged(1.0, 2**70, "x")],
 )
 def test_damaged_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidValue):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,6 +123,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if "CONTIMG_TEST_JOBS" in os.environ:
         return
+    gc.freeze()  # eight thousand tests and all that they import stay: not to be looked through again for every test
     skipped = [item for item in items if _is_one_of_many(item)]
     config.hook.pytest_deselected(items=skipped)
     items[:] = [item for item in items if not _is_one_of_many(item)]

@@ -7,6 +7,7 @@ load does not fill the log. Values are never written, only the statement, which 
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -55,7 +56,7 @@ class SlowQueries:
         """How often it was slow without being told; ``None`` where it is not to be told now either."""
         now = time.monotonic()
         with self._lock:
-            told_at, untold = self._told.get(sql, (now - _TOLD_EVERY_S, 0))
+            told_at, untold = self._told.get(sql, (-math.inf, 0))
             if now - told_at < _TOLD_EVERY_S:
                 self._told[sql] = (told_at, untold + 1)
                 return None

@@ -244,15 +244,18 @@ class Api(flask_smorest.Api):
         return errors.answer_http_error(error)
 
     def _register_responses(self) -> None:
+        self.document(self._write_responses)
+
+    def _write_responses(self, spec: APISpec) -> None:
         content = {CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}}
         for status in http.HTTPStatus:
             if status >= 400:
                 described = {"description": status.phrase, "content": content}
-                self.spec.components.response(status.name, described, lazy=True)
-        self.spec.components.response(
+                spec.components.response(status.name, described, lazy=True)
+        spec.components.response(
             "NOT_MODIFIED", {"description": "The answer is the one that `If-None-Match` names."}, lazy=True
         )
-        self.spec.components.response("DEFAULT_ERROR", {"description": "Problem", "content": content}, lazy=True)
+        spec.components.response("DEFAULT_ERROR", {"description": "Problem", "content": content}, lazy=True)
 
 
 def page_headers(page: Page[Any]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apispec import APISpec
 from flask import Flask, Response, redirect
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.routing import Rule
@@ -35,13 +36,15 @@ PAGE_POLICY = (
 
 def describe(api: Api, settings: Settings) -> None:
     """Tell the document how to authenticate, and what a file path in a URL looks like."""
-    components = api.spec.components
-    components.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": settings.api_key_header})
-    components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
-    api.register_converter(
-        FilePath,
-        lambda _: {"type": "string", "description": "Absolute path, percent-encoded as one segment (`/` as `%2F`)."},
-    )
+
+    def write(spec: APISpec) -> None:
+        key = {"type": "apiKey", "in": "header", "name": settings.api_key_header}
+        spec.components.security_scheme("apiKey", key)
+        spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+        described = "Absolute path, percent-encoded as one segment (`/` as `%2F`)."
+        api.register_converter(FilePath, lambda _: {"type": "string", "description": described})
+
+    api.document(write)
 
 
 def repeat(api: Api, path: str, *, at: str) -> None:

@@ -157,7 +157,7 @@ def test_upgrade_and_downgrade_are_seen_like_any_commit(
         run.result()
     assert findings.stale == []
     assert findings.answers > 200
-    assert findings.different > 2, "the upgrade keeps the pipeline from writing, but not for long"
+    assert findings.different >= 1, "the upgrade keeps the pipeline from writing, but not for long"
 
 
 # -- several requests for one answer

@@ -17,6 +17,7 @@ from app.queue.records import JobRecords
 from tests.queue.conftest import Store
 from tests.support.pipeline import Pipeline
 from tests.support.server import ROOT
+from tests.support.stores import SOME_STORES
 from tests.support.worker import WorkerProcess
 
 WORKERS = 3
@@ -54,6 +55,7 @@ def start_worker(tmp_path: Path, store: Store) -> Iterator[Callable[[], WorkerPr
             worker.kill()
 
 
+@pytest.mark.parametrize("store", SOME_STORES, indirect=True)
 def test_no_job_is_lost_and_no_attempt_made_twice_while_workers_are_killed(
     store: Store, engine: Engine, records: JobRecords, start_worker: Callable[[], WorkerProcess], tmp_path: Path
 ) -> None:

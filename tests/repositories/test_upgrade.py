@@ -378,7 +378,7 @@ def test_pipeline_writes_on_while_two_processes_upgrade_and_downgrade(tmp_path: 
         upgrade(pipeline)
         output, errors = writer.communicate(timeout=30)
         assert (failures, errors) == ([], "")
-        assert int(output) > 2
+        assert int(output) >= 1
         assert kept_sources(pipeline.connection) == true_sources(pipeline.connection)
         assert kept_counts(pipeline.connection) == true_counts(pipeline.connection)
 

@@ -172,8 +172,7 @@ def test_measurement_set_comes_as_a_tar_of_its_directory(any_client: FlaskClient
     assert answer.headers["Content-Disposition"] == 'attachment; filename="2025-10-31T13-49-06.ms.tar"'
     assert unpacked(answer) == {f"{ms.name}/table.dat": b"main", f"{ms.name}/ANTENNA/table.f0": b"antennas"}
     with tarfile.open(fileobj=io.BytesIO(answer.data)) as archive:
-        archive.extractall(tmp_path / "out", filter="data")
-    assert (tmp_path / "out" / ms.name / "EMPTY").is_dir()
+        assert archive.getmember(f"{ms.name}/EMPTY").isdir()
     assert any_client.get(f"/api/ms/{ms}/download").data == answer.data, "slashes need not be encoded"
 
 

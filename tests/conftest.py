@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,14 @@ WRITE_KEY = "dsa110_test_key_with_write_access"
 def no_deadline() -> None:
     """Requests made by the test before this one have left their deadline on the thread."""
     deadline.start(None)
+
+
+@pytest.fixture(autouse=True)
+def loggers_that_log() -> None:
+    """A logging configuration that an earlier test set up may have silenced the loggers that were there before it."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("app.") and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(scope="session")

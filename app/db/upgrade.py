@@ -18,7 +18,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.db.errors import translate
+from app.db.errors import is_missing_object, translate
 from app.db.parts import Part, parts_of
 from app.db.writing import connect
 from app.domain.errors import DatabaseError, DatabaseUnavailable
@@ -118,12 +118,17 @@ class PipelineUpgrade:
                     _run(connection, script, "upgrade", status.pending[0])
                     _check(driver)
                     ran.append(status.pending[0])
-        self._settle()
+        with self._errors():
+            try:
+                self._settle()
+            except sqlite3.OperationalError as error:
+                if not is_missing_object(error):  # another process has just taken everything away again
+                    raise
         return ran
 
     def _settle(self) -> None:
         """Work out the light curves of sources that changed other than by new measurements, a few at a time."""
-        with self._errors(), closing(connect(self.path, busy_timeout_s=self._busy_timeout_s)) as connection:
+        with closing(connect(self.path, busy_timeout_s=self._busy_timeout_s)) as connection:
             if not connection.execute(HAS_SOURCES).fetchone()[0]:
                 return
             after = ""

@@ -81,7 +81,8 @@ def assert_harmless(text: str, kind: str, about: object) -> None:
             assert not str(element.tag).endswith("xss"), about
             assert not str(element.tag).lower().endswith(("script", "foreignobject")), about
             assert not [name for name in element.attrib if "onxss" in name], about
-    assert "1337" not in text.replace("#1337", ""), "what looked like a template was one"
+    without_ids = re.sub(r"[0-9a-f]{32}", "", text).replace("#1337", "")  # which hold any digits at all
+    assert "1337" not in without_ids, "what looked like a template was one"
 
 
 def known(survey: Survey) -> dict[str, list[str]]:

@@ -252,8 +252,18 @@ class PipelineDatabase:
         if opened is None or not self._still_right(opened):
             self.files.settle()
             self.close()
-            opened = self._open_here.keep(self._open())
+            opened = self._open_here.keep(self._open_settled())
         return opened.connection
+
+    def _open_settled(self) -> _Opened:
+        """Open, and once more where a file came or went in the very moment of opening."""
+        identities = self.files.identities()
+        try:
+            return self._open()
+        except sqlite3.Error:
+            if self.files.identities() == identities:
+                raise
+        return self._open()
 
     def _still_right(self, opened: _Opened) -> bool:
         """Whether a connection shows the files that are there now, with the schema that they have now."""

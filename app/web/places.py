@@ -30,13 +30,16 @@ class Place:
 
 
 class Sent:
-    """A body that has its place until it is sent, or nobody wants the rest."""
+    """A body that has its place until it is sent, or nobody wants the rest; ``first`` of it was made before."""
 
-    def __init__(self, pieces: Iterator[bytes], place: Place) -> None:
+    def __init__(self, pieces: Iterator[bytes], place: Place, first: bytes = b"") -> None:
+        self._first = first
         self._pieces = pieces
         self._place = place
 
     def __iter__(self) -> Iterator[bytes]:
+        if self._first:
+            yield self._first
         yield from self._pieces
         self._place.leave()
 

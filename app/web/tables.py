@@ -47,7 +47,7 @@ def send_table(table: Table, form: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{table.name}.{written.extension}"'}
     if written.content_type.startswith("application/x-votable"):
         headers = {}  # shown by what asked for it, TOPCAT or a browser
-    return Response(_Stream(first, pieces, place), content_type=written.content_type, headers=headers)
+    return Response(places.Sent(pieces, place, first), content_type=written.content_type, headers=headers)
 
 
 def send_records(
@@ -58,7 +58,7 @@ def send_records(
         return send_table(Table(name, columns, chain.from_iterable(record.rows for record in records)), form)
     place = places.take()
     pieces = _array(map(schema.dump, records))
-    return Response(_Stream(next(pieces), pieces, place), mimetype="application/json")
+    return Response(places.Sent(pieces, place, next(pieces)), mimetype="application/json")
 
 
 def _array(objects: Iterable[Any]) -> Iterator[bytes]:
@@ -67,28 +67,6 @@ def _array(objects: Iterable[Any]) -> Iterator[bytes]:
         yield separator + encode(found)
         separator = b","
     yield b"]" if separator == b"," else b"[]"
-
-
-class _Stream:
-    """Pieces of a body; closing it closes what they come from, wherever it has got to, and leaves its place."""
-
-    def __init__(self, first: bytes, pieces: Iterator[bytes], place: places.Place) -> None:
-        self._all = chain((first,), pieces)
-        self._pieces = pieces
-        self._place = place
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._all
-        self._place.leave()
-
-    def close(self) -> None:
-        """Stop reading."""
-        try:
-            close = getattr(self._pieces, "close", None)
-            if close is not None:
-                close()
-        finally:
-            self._place.leave()
 
 
 def csv_response(name: str, lines: Sequence[Mapping[str, Any]]) -> Response:

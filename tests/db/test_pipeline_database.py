@@ -315,3 +315,19 @@ def test_translation_knows_extended_codes() -> None:
     error = sqlite3.OperationalError("anything")
     error.sqlite_errorname = "SQLITE_BUSY_SNAPSHOT"
     assert isinstance(translate(error, "products"), Busy)
+
+
+def test_registry_that_goes_while_it_is_opened_is_no_failure(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = PipelineFiles(pipeline.products_path, pipeline.registry_path)
+    database = PipelineDatabase(files)
+    opened = files.open
+
+    def gone_meanwhile(**options: float) -> object:
+        pipeline.registry_path.unlink(missing_ok=True)
+        return opened(**options)
+
+    monkeypatch.setattr(files, "open", gone_meanwhile)
+    assert database.value("SELECT count(*) FROM t_caltables") == 0
+    database.close()

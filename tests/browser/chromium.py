@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
@@ -55,6 +55,11 @@ class Watched:
         answer = self.page.goto(url, wait_until="load")
         self.settle()
         return answer.status if answer is not None else 0
+
+    def follow(self, element: Locator) -> None:
+        """Click what leads to another page, and wait until that page is there; a click itself does not wait for it."""
+        with self.page.expect_navigation(wait_until="load"):
+            element.click()
 
     def settle(self) -> None:
         """Wait until what is asked of the page is drawn; where scripts are off, nothing tells."""

@@ -33,16 +33,16 @@ def test_filter_of_images_is_typed_applied_shared_and_removed(site: Site, open_p
     page.get_by_label("Field").fill("3C286")
     page.get_by_label("warn").check()
     page.get_by_label("Noise").fill("0.7")
-    page.get_by_role("button", name="Apply").click()
+    opened.follow(page.get_by_role("button", name="Apply"))
     assert asked(opened) == {"field_name": ["3C286"], "qa_grade": ["warn"], "max_noise_jy": ["0.0007"]}
     assert set(column(opened, "field")) == {"3C286"}
     assert all("warn" in text for text in column(opened, "grade"))
     shared = open_page(page.url)
     assert column(shared, "id") == column(opened, "id")
     assert shared.page.get_by_role("textbox", name="Noise").input_value() == "0.7"
-    page.get_by_role("link", name="Remove the filter field = 3C286").click()
+    opened.follow(page.get_by_role("link", name="Remove the filter field = 3C286"))
     assert "field_name" not in asked(opened)
-    page.get_by_role("link", name="Remove all").click()
+    opened.follow(page.get_by_role("link", name="Remove all"))
     assert asked(opened) == {}
     assert opened.complaints == []
 
@@ -50,7 +50,7 @@ def test_filter_of_images_is_typed_applied_shared_and_removed(site: Site, open_p
 def test_head_of_a_column_sorts_the_list_both_ways(site: Site, open_page: Open) -> None:
     opened = open_page(f"{site.server.base}/console/sources?limit=100")
     for direction in ("descending", "ascending"):
-        opened.page.locator("thead").get_by_role("link", name="η", exact=True).click()
+        opened.follow(opened.page.locator("thead").get_by_role("link", name="η", exact=True))
         head = opened.page.locator("th", has=opened.page.get_by_role("link", name="η", exact=True))
         assert head.get_attribute("aria-sort") == direction
         values = [float(text) for text in column(opened, "η") if text != "–"]
@@ -65,10 +65,10 @@ def test_pages_are_walked_to_the_end_without_a_gap(
     opened = open_page(f"{site.server.base}/console/{path}?limit=15")
     seen = column(opened, key)
     while opened.page.get_by_role("link", name="Next page").count():
-        opened.page.get_by_role("link", name="Next page").click()
+        opened.follow(opened.page.get_by_role("link", name="Next page"))
         seen += column(opened, key)
     assert (len(seen), len(set(seen))) == (total, total)
-    opened.page.get_by_role("link", name="First page").click()
+    opened.follow(opened.page.get_by_role("link", name="First page"))
     assert column(opened, key) == seen[:15]
 
 
@@ -93,7 +93,7 @@ def test_everything_is_within_reach_of_the_keyboard(site: Site, open_page: Open)
 def test_point_of_a_light_curve_leads_to_its_image_by_keyboard(site: Site, open_page: Open) -> None:
     source = site.server.get("/api/v1/sources?limit=1&min_n_fluxes=5").json()[0]["id"]
     opened = open_page(f"{site.server.base}/console/sources?id={source.replace('+', '%2B')}")
-    opened.page.locator("tbody a").first.click()
+    opened.follow(opened.page.locator("tbody a").first)
     point = opened.page.locator("svg a.point").first
     point.focus()
     opened.page.keyboard.press("Enter")
@@ -103,9 +103,9 @@ def test_point_of_a_light_curve_leads_to_its_image_by_keyboard(site: Site, open_
 def test_pages_work_without_javascript(site: Site, open_page: Open) -> None:
     opened = open_page(f"{site.server.base}/console/jobs", java_script_enabled=False)
     opened.page.get_by_label("failed").check()
-    opened.page.get_by_role("button", name="Apply").click()
+    opened.follow(opened.page.get_by_role("button", name="Apply"))
     assert set(opened.page.locator("tbody tr > :nth-child(2)").all_inner_texts()) == {"failed"}
-    opened.page.locator("tbody a").first.click()
+    opened.follow(opened.page.locator("tbody a").first)
     assert opened.page.get_by_role("button", name="Run again").is_disabled()
     assert "curl -X POST" in opened.page.locator("main").inner_text()
     assert opened.page.locator("noscript").count()

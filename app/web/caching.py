@@ -27,6 +27,7 @@ from werkzeug.http import parse_accept_header, parse_etags
 from app.db import deadline
 from app.web.api import CACHEABLE
 from app.web.browsers import ALGORITHMS
+from app.web.environ import only_at_hand
 from app.web.media import LONGEST_WISH, accepted_format
 from app.web.store import Entry, Headers, Key, Store, Token
 
@@ -102,14 +103,17 @@ class ResponseCache:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            only_at_hand(environ)
             return self._app(environ, start_response)
         key = self._key(environ)
         if not self.store.capacity_bytes or not self._credentials.isdisjoint(environ):
+            only_at_hand(environ)
             return _respond(self._compute(environ), environ, start_response)
         found = self.store.get(key, self._generation())
         if isinstance(found, Entry):
             environ[ROUTE], environ[HIT] = found.route, True
             return _respond(found, environ, start_response)
+        only_at_hand(environ)
         return _respond(self._computed(key, found, environ), environ, start_response)
 
     def _key(self, environ: Environ) -> Key:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from app.config import Settings
 from app.web.access import PROBES, AllowList
 from app.web.caching import Environ, ResponseCache, StartResponse, WsgiApp
+from app.web.environ import only_at_hand
 from app.web.metrics import RequestCounter
 from app.web.observe import Observed
 from app.web.peers import WorkerCaches
@@ -62,6 +63,7 @@ class Paths:
             if not path.startswith(_UNVERSIONED):
                 environ["PATH_INFO"] = f"/api/v1{path[4:]}"
         elif path in PROBES:
+            only_at_hand(environ)
             return self._flask(environ, start_response)
         return self._app(environ, start_response)
 

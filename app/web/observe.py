@@ -21,7 +21,7 @@ from app.db import deadline
 from app.db.pipeline import PipelineDatabase
 from app.web.auth import Caller
 from app.web.caching import HIT, ROUTE, Environ, StartResponse, WsgiApp
-from app.web.environ import CALLER, CLIENT
+from app.web.environ import CALLER, CLIENT, NotAtHand, only_at_hand
 from app.web.later import Later
 from app.web.metrics import PATH as METRICS_PATH
 from app.web.metrics import RequestCounter
@@ -63,6 +63,7 @@ class Observed:
         """Pass on, and take note of the answer."""
         started = time.perf_counter()
         if environ.get("PATH_INFO") == METRICS_PATH:
+            only_at_hand(environ)
             self.flush()
         request_id = _identify(environ)
         deadline.start(self._settings.request_timeout_s)
@@ -77,7 +78,11 @@ class Observed:
                 headers.append(("Server-Timing", self._timing(started)))
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
-        body = self._app(environ, observed_start)
+        try:
+            body = self._app(environ, observed_start)
+        except NotAtHand:
+            _request_id.set("")
+            raise
         if answer.get("bytes") is not None or environ["REQUEST_METHOD"] == "HEAD":
             self._note(environ, answer, started)
             return body

@@ -36,7 +36,7 @@ from app.web.counting import (
     storage_url,
     window,
 )
-from app.web.environ import CLIENT, OPEN_PATHS
+from app.web.environ import CLIENT, OPEN_PATHS, only_at_hand
 from app.web.media import JSON, requested_format
 
 REQUESTS, WRITES, RENDERINGS, EXPORTS = "requests", "writes", "renderings", "exports"
@@ -107,6 +107,7 @@ class RequestLimits:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Count, and pass on to the cache or to who refuses."""
+        only_at_hand(environ)
         if environ["REQUEST_METHOD"] == "OPTIONS" or environ.get("PATH_INFO") in _FREE:
             return self._app(environ, start_response)
         client = environ.get(CLIENT, "")

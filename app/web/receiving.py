@@ -43,6 +43,8 @@ class Incoming:
         self.data = bytearray()
         self.state = State.HEAD
         self.wants_to_be_asked = False
+        # A request without a body, and nothing behind it.
+        self.is_bare = False
         self._longest_line = longest_line
         self._longest_head = longest_head
         self._longest_body = longest_body
@@ -77,6 +79,7 @@ class Incoming:
             self.state = State.HEAD_TOO_LONG
         elif not coded and not lengths - {b"0"}:
             self.state = State.ENOUGH
+            self.is_bare = start == len(self.data)
         elif coded and not lengths:
             self.state, self._looked_to = State.BODY, start
         elif coded or len(lengths) > 1 or not (length := lengths.pop()).isdigit() or len(length) > 18:

@@ -2,8 +2,9 @@
 
 gunicorn's own gives a thread to a connection as soon as its first byte is there, and the thread then waits for the
 rest: as many clients as there are threads, each sending a byte a second, stop the service. This one lets the main loop,
-which waits for all connections together, collect a request until it is whole, and only then gives it to a thread.
-What it collects is bounded in bytes and time. A client that does not take its answer loses the connection.
+which waits for all connections together, collect a request until it is whole, give the answer itself where there is one
+at hand (:mod:`app.web.at_hand`), and only else give the request to a thread. What it collects is bounded in bytes and
+time. A client that does not take its answer loses the connection.
 
 Where gunicorn itself speaks TLS or HTTP/2, requests are inside what is encrypted, and its own way remains: put a proxy
 in front (docs/access.md).
@@ -15,16 +16,15 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
-from http import HTTPStatus
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.config import Settings
-from app.web.problems import CONTENT_TYPE, encode, problem
+from app.web import at_hand, refusals
 from app.web.receiving import Incoming, State
 
 # Time for request line and header fields [s]; for the body after them there is as much as for the answer.
@@ -38,25 +38,30 @@ _PIECE = 65_536
 _SEND_LIMIT = struct.pack("ll", SEND_WITHIN_S, 0)
 # A stopping worker waits so long for requests that are under way [s], as gunicorn does for idle connections.
 _LINGER_S = 2.0
-
-_DETAILS: Mapping[int, str] = {
-    400: "The request is not HTTP that can be read.",
-    408: "The request did not come in whole in time.",
-    414: "The address is too long.",
-    431: "The header fields are too long, or too many.",
-    503: "Too much is coming in at once; try again soon.",
-}
+# More than this of what a client still sends is not taken in, so that it hears what was said to it [bytes].
+_MOST_DRAINED = 1_000_000
+_MOST_UNDERSTOOD = 512
+# Connections are looked through for those whose time has passed, not more often than this [s].
+_LOOK_EVERY_S = 0.25
 
 
 class PatientWorker(ThreadWorker):
-    """Collects requests in the main loop; threads get whole ones."""
+    """Collects requests in the main loop, answers there what is at hand, and gives threads the rest of them, whole."""
+
+    alive: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting: set[Any] = set()
+        # Connections that this worker's own part of the loop waits for, whichever way: to read, to write, to end.
+        self._waiting: dict[Any, Callable[[Any], None]] = {}
+        self._look_at = 0.0
+        # Requests that were answered at once: clients ask in the same words again and again.
+        self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0
         self._longest_body = 0
         self._body_within_s = 0.0
+        self._is_plain = not self.cfg.is_ssl and "h2" not in self.cfg.http_protocols
+        self._is_prompt = self.cfg.proxy_protocol == "off"
 
     def init_process(self) -> None:
         """Learn how long a body may be, and may take, and serve."""
@@ -65,21 +70,21 @@ class PatientWorker(ThreadWorker):
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Collect a request, of which there may be something already; then have it handled."""
-        if self.cfg.is_ssl or conn.is_http2:
+        """Collect a request, of which there may be something already; then have it answered."""
+        if not self._is_plain:
             super().enqueue_req(conn)
             return
-        conn.incoming = Incoming(
-            longest_line=self.cfg.limit_request_line, longest_head=LONGEST_HEAD, longest_body=self._longest_body
-        )
-        conn.held, conn.until = 0, time.monotonic() + self.cfg.keepalive
         if conn.sock.gettimeout() != 0.0:
             conn.sock.setblocking(False)
         if conn.parser is None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_LIMIT)
             early = b""
         else:
+            if isinstance(conn.parser, at_hand.Reread):
+                conn.parser = conn.parser.parser
             early = conn.parser.unreader.take_buffered()
+        conn.receive = partial(self._receive, conn)
+        self._expect(conn)
         if not (early and self._take(conn, early)):
             self._receive(conn)
 
@@ -89,37 +94,57 @@ class PatientWorker(ThreadWorker):
         if incoming is not None:
             conn.data_ready = True
             conn.init()
-            conn.parser.unreader.unread(bytes(incoming.data))
+            if not isinstance(conn.parser, at_hand.Reread):
+                conn.parser.unreader.unread(bytes(incoming.data))
         return super().handle(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Keep the connection, or part from it without waiting for the client; runs in the main loop."""
+        if self._is_plain and not fs.cancelled() and fs.exception() is None and not fs.result():
+            self._part(conn)
+        else:
+            super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
         """Give up connections whose time has passed."""
         super().murder_pending()
         now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_EVERY_S
         if not self.alive:
             for conn in self._waiting:
                 conn.until = min(conn.until, now + _LINGER_S)
         for conn in [conn for conn in self._waiting if conn.until <= now]:
             # To whom nothing was said, nothing is answered.
-            self._refuse(conn, 408 if conn.incoming.data else None)
+            self._refuse(conn, 408 if conn.incoming is not None and conn.incoming.data else None)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer what cannot be parsed, with a problem like every other."""
-        super().handle_error(req, _Problems(client), addr, exc)
+        super().handle_error(req, refusals.InProblems(client), addr, exc)
+
+    # -- a request comes in
+
+    def _expect(self, conn: Any) -> None:
+        """Make ready for a request."""
+        conn.incoming = Incoming(
+            longest_line=self.cfg.limit_request_line, longest_head=LONGEST_HEAD, longest_body=self._longest_body
+        )
+        conn.held, conn.until = 0, time.monotonic() + self.cfg.keepalive
 
     def _receive(self, conn: Any, _file: Any = None) -> None:
         """Take what is there."""
         try:
             piece = conn.sock.recv(_PIECE)
         except BlockingIOError:
-            self._wait(conn)
+            self._wait(conn, EVENT_READ, conn.receive)
             return
         except OSError:
             piece = b""
         if not piece:
             self._refuse(conn, None)
         elif not self._take(conn, piece):
-            self._wait(conn)
+            self._wait(conn, EVENT_READ, conn.receive)
 
     def _take(self, conn: Any, piece: bytes) -> bool:
         """Take a piece of a request; whether nothing more is to be waited for."""
@@ -129,7 +154,7 @@ class PatientWorker(ThreadWorker):
         conn.held += len(piece)
         self._held += len(piece)
         if state is State.ENOUGH:
-            self._hand_over(conn)
+            self._have_answered(conn)
         elif state is State.HEAD_TOO_LONG:
             self._refuse(conn, 431)
         elif self._held > MOST_HELD:
@@ -142,60 +167,142 @@ class PatientWorker(ThreadWorker):
                 conn.until = time.monotonic() + min(HEAD_WITHIN_S, self._body_within_s)
             if incoming.wants_to_be_asked:
                 incoming.wants_to_be_asked = False
-                _send(conn.sock, b"HTTP/1.1 100 Continue\r\n\r\n")
+                _say(conn.sock, b"HTTP/1.1 100 Continue\r\n\r\n")
             return False
         return True
 
-    def _wait(self, conn: Any) -> None:
-        """Come back when there is more."""
-        if conn not in self._waiting:
-            self._waiting.add(conn)
-            self.poller.register(conn.sock, EVENT_READ, partial(self._receive, conn))
+    # -- an answer goes out
 
-    def _hand_over(self, conn: Any) -> None:
-        self._forget(conn)
-        super().enqueue_req(conn)
+    def _have_answered(self, conn: Any) -> None:
+        """Answer what has come in whole, or let a thread do it."""
+        answer = self._at_hand(conn) if self._is_prompt and conn.incoming.is_bare else None
+        self._release(conn)
+        if answer is None:
+            self._forget(conn)
+            super().enqueue_req(conn)
+        else:
+            conn.incoming = None
+            self._send(conn, memoryview(answer.data), then=self._expect_another if answer.keep else self._part)
+
+    def _at_hand(self, conn: Any) -> at_hand.Answer | None:
+        words = bytes(conn.incoming.data)
+        # Some headers are believed of some peers only: whose words they are belongs to them.
+        said = (conn.client[0] if isinstance(conn.client, tuple) else conn.client, words)
+        request = self._understood.get(said)
+        parsed = request is None
+        if parsed and (request := self._parse(conn, words)) is None:
+            return None
+        is_last = not self.alive or not self.cfg.keepalive or len(self._waiting) >= self.max_keepalived
+        answer = at_hand.answer(self, conn, request, last=is_last or self.nr + 1 >= self.max_requests)
+        if answer is None:
+            if parsed:
+                conn.parser = at_hand.Reread(conn.parser, request)
+            return None
+        if parsed:
+            if len(self._understood) >= _MOST_UNDERSTOOD:
+                self._understood.clear()
+            self._understood[said] = request
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        return answer
+
+    def _parse(self, conn: Any, words: bytes) -> Any:
+        """What gunicorn makes of them; ``None`` for what a thread is to refuse: it finds the same, and has the time."""
+        if conn.parser is None:
+            conn.init()
+            conn.sock.setblocking(False)
+        conn.parser.unreader.unread(words)
+        try:
+            return next(conn.parser)
+        except Exception:
+            conn.parser, conn.initialized = None, False
+            return None
+
+    def _send(self, conn: Any, data: memoryview, then: Callable[[Any], None], _file: Any = None) -> None:
+        """Send, as far as the client takes it, and the rest when it takes more."""
+        try:
+            sent = conn.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._end(conn)
+            return
+        if sent == len(data):
+            then(conn)
+            return
+        if sent:
+            conn.until = time.monotonic() + SEND_WITHIN_S
+        self._wait(conn, EVENT_WRITE, partial(self._send, conn, data[sent:], then))
+
+    def _expect_another(self, conn: Any) -> None:
+        self._expect(conn)
+        self._wait(conn, EVENT_READ, conn.receive)
+
+    # -- a connection ends
 
     def _refuse(self, conn: Any, status: int | None) -> None:
+        """Say why, to those to whom anything is said, and part."""
+        self._release(conn)
+        if status is None:
+            self._end(conn)
+        else:
+            _say(conn.sock, refusals.answer(status))
+            self._part(conn)
+
+    def _part(self, conn: Any) -> None:
+        """End a connection once the client has: else what was sent last could be lost (RFC 9112, section 9.6)."""
+        conn.incoming, conn.drained, conn.until = None, 0, time.monotonic() + _LINGER_S
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._end(conn)
+        else:
+            self._drain(conn)
+
+    def _drain(self, conn: Any, _file: Any = None) -> None:
+        try:
+            piece = conn.sock.recv(_PIECE)
+        except BlockingIOError:
+            self._wait(conn, EVENT_READ, partial(self._drain, conn))
+            return
+        except OSError:
+            piece = b""
+        conn.drained += len(piece)
+        if piece and conn.drained < _MOST_DRAINED:
+            self._wait(conn, EVENT_READ, partial(self._drain, conn))
+        else:
+            self._end(conn)
+
+    def _end(self, conn: Any) -> None:
         self._forget(conn)
-        if status is not None:
-            _send(conn.sock, _answer(status))
         self.nr_conns -= 1
         conn.close()
 
+    # -- what is waited for
+
+    def _wait(self, conn: Any, event: int, then: Callable[[Any], None]) -> None:
+        """Come back when the client has sent more, or takes more."""
+        if conn not in self._waiting:
+            self.poller.register(conn.sock, event, then)
+        elif self._waiting[conn] is not then:
+            self.poller.modify(conn.sock, event, then)
+        self._waiting[conn] = then
+
     def _forget(self, conn: Any) -> None:
-        self._held -= conn.held
-        if conn in self._waiting:
-            self._waiting.remove(conn)
+        if self._waiting.pop(conn, None) is not None:
             with contextlib.suppress(OSError, KeyError, ValueError):
                 self.poller.unregister(conn.sock)
 
-
-class _Problems:
-    """A client's socket that turns gunicorn's pages of HTML into problems."""
-
-    def __init__(self, client: socket.socket) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def sendall(self, page: bytes) -> None:
-        """Send the problem that a page is about."""
-        self._client.sendall(_answer(int(page.split(b" ", 2)[1])))
+    def _release(self, conn: Any) -> None:
+        """Count what a connection holds no longer."""
+        self._held -= conn.held
+        conn.held = 0
 
 
-def _answer(status: int) -> bytes:
-    phrase = HTTPStatus(status).phrase
-    code = phrase.upper().replace(" ", "_").replace("-", "_")
-    body = encode(problem(status, code, _DETAILS.get(status, f"{phrase}."), environ={}))
-    lines = [f"HTTP/1.1 {status} {phrase}", "Connection: close", f"Content-Type: {CONTENT_TYPE}"]
-    lines += [f"Content-Length: {len(body)}", "Cache-Control: no-store", "X-Content-Type-Options: nosniff"]
-    lines += ["Retry-After: 1"] if status == 503 else []
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def _send(connection: socket.socket, data: bytes) -> None:
+def _say(connection: socket.socket, data: bytes) -> None:
     """Send what goes out at once; who does not take it has no claim to it."""
     with contextlib.suppress(OSError):
         connection.send(data)

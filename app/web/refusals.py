@@ -1,0 +1,46 @@
+"""What is said to those whose request never becomes one: a problem like every other, before there is an application.
+
+gunicorn has pages of HTML for them.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from app.web.problems import CONTENT_TYPE, encode, problem
+
+_DETAILS: Mapping[int, str] = {
+    400: "The request is not HTTP that can be read.",
+    408: "The request did not come in whole in time.",
+    414: "The address is too long.",
+    431: "The header fields are too long, or too many.",
+    503: "Too much is coming in at once; try again soon.",
+}
+
+
+class InProblems:
+    """A client's socket that turns gunicorn's pages of HTML into problems."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def sendall(self, page: bytes) -> None:
+        """Send the problem that a page is about."""
+        self._client.sendall(answer(int(page.split(b" ", 2)[1])))
+
+
+def answer(status: int) -> bytes:
+    """The whole answer of that status, after which the connection is closed."""
+    phrase = HTTPStatus(status).phrase
+    code = phrase.upper().replace(" ", "_").replace("-", "_")
+    body = encode(problem(status, code, _DETAILS.get(status, f"{phrase}."), environ={}))
+    lines = [f"HTTP/1.1 {status} {phrase}", "Connection: close", f"Content-Type: {CONTENT_TYPE}"]
+    lines += [f"Content-Length: {len(body)}", "Cache-Control: no-store", "X-Content-Type-Options: nosniff"]
+    lines += ["Retry-After: 1"] if status == 503 else []
+    return "\r\n".join([*lines, "", ""]).encode() + body

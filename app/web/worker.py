@@ -130,7 +130,8 @@ class PatientWorker(ThreadWorker):
         conn.incoming = Incoming(
             longest_line=self.cfg.limit_request_line, longest_head=LONGEST_HEAD, longest_body=self._longest_body
         )
-        conn.held, conn.until = 0, time.monotonic() + self.cfg.keepalive
+        idle_s = self.cfg.keepalive if conn.initialized else max(self.cfg.keepalive, HEAD_WITHIN_S)
+        conn.held, conn.until = 0, time.monotonic() + idle_s
 
     def _receive(self, conn: Any, _file: Any = None) -> None:
         """Take what is there."""

@@ -22,19 +22,20 @@ def figures(plan: Plan) -> Iterator[Figure]:
     """Proportional set sizes after work, with the cache full; time from start to first answer."""
     survey = plan.ordinary()
     say("start")
-    yield at_most("start to first answer", median(_start_s(plan, survey) for _ in range(plan.rounds)), "s", 2)
+    yield at_most("start to first answer", median(start_s(plan, survey) for _ in range(plan.rounds)), "s", 2)
     say("memory")
     with servers.service(plan.directory / "logs", survey, plan.workers) as service:
-        yield Figure("memory of a worker that has done nothing (PSS)", _of_workers(service), "MB")
+        yield Figure("memory of a worker that has done nothing (PSS)", of_workers(service), "MB")
         details = [f"/api/v1/images/{number}" for number in range(1, 12_001)]
         measure(service.port, [*HOT, *details], connections=plan.connections, seconds=4 * plan.seconds)
-        yield at_most("memory of a worker with its cache full (PSS)", _of_workers(service), "MB", 70)
+        yield at_most("memory of a worker with its cache full (PSS)", of_workers(service), "MB", 70)
         yield Figure("memory of the master (PSS)", _pss_mb(service.process.pid), "MB")
 
 
-def _start_s(plan: Plan, survey: Survey) -> float:
+def start_s(plan: Plan, survey: Survey, **settings: str) -> float:
+    """Time from the start of a service to its first answer [s]."""
     started = time.perf_counter()
-    with servers.service(plan.directory / "logs" / "start", survey, plan.workers) as service:
+    with servers.service(plan.directory / "logs" / "start", survey, plan.workers, **settings) as service:
         while True:
             with suppress(OSError, ConnectionError, socket.timeout):
                 (answer,) = one_by_one(service.port, ["/api/v1/images"])
@@ -43,7 +44,8 @@ def _start_s(plan: Plan, survey: Survey) -> float:
             time.sleep(0.005)
 
 
-def _of_workers(service: servers.Gunicorn) -> float:
+def of_workers(service: servers.Gunicorn) -> float:
+    """The largest of its workers [MB]."""
     return max(_pss_mb(pid) for pid in service.worker_pids)
 
 

@@ -39,7 +39,7 @@ def figures(plan: Plan) -> Iterator[Figure]:
         service = stack.enter_context(servers.service(plan.directory / "logs", survey, plan.workers))
         answers = {target: _body(service.port, target) for target in HOT}
         details = [f"/api/v1/images/{number}" for number in range(1, DISTINCT_DETAILS + 1)]
-        pages = _pages(service.port)
+        pages = distinct_pages(service.port)
         ports = {OURS: service.port}
         for name, other in (("detail", details[0]), ("page", pages[0])):
             # A bare application answers every distinct target with the bytes of one.
@@ -59,12 +59,12 @@ def _hot(plan: Plan, ports: Ports) -> Iterator[Figure]:
     compared = {name: ports[key] for name, key in names.items()}
     for target in HOT:
         say(f"hot: {target}")
-        found = _in_turn(plan, compared, [target], plan.connections)
+        found = in_turn(plan, compared, [target], plan.connections)
         yield from _load(f"hot `{target}`", found[OURS], plan.connections)
         yield at_least(f"hot `{target}` : bare WSGI", _ratio(found, "bare WSGI"), "×", 0.75)
         yield at_least(f"hot `{target}` : bare Flask", _ratio(found, "bare Flask"), "×", 1.2)
     say("hot, many connections")
-    found = _in_turn(plan, compared, [HOT[1]], plan.many_connections)
+    found = in_turn(plan, compared, [HOT[1]], plan.many_connections)
     yield from _load(f"hot `{HOT[1]}`", found[OURS], plan.many_connections)
     for kind in servers.BARE:
         yield Figure(f"hot `{HOT[1]}` : {kind}, {plan.many_connections} connections", _ratio(found, kind), "×")
@@ -74,14 +74,14 @@ def _cold(plan: Plan, ports: Ports, name: str, targets: Sequence[str], limit: fl
     say(f"cold: {name}")
     compared = {OURS: ports[OURS], "bare Flask": ports[f"bare Flask, {name}"]}
     what = {"detail": "cold `/images/{id}`", "page": "cold `/images`, 100 rows"}[name]
-    found = _in_turn(plan, compared, targets, plan.connections)
+    found = in_turn(plan, compared, targets, plan.connections)
     yield from _load(what, found[OURS], plan.connections)
     yield at_least(f"{what} : bare Flask", _ratio(found, "bare Flask"), "×", limit)
-    found = _in_turn(plan, {OURS: ports[OURS]}, targets, plan.many_connections)
+    found = in_turn(plan, {OURS: ports[OURS]}, targets, plan.many_connections)
     yield from _load(what, found[OURS], plan.many_connections)
 
 
-def _in_turn(plan: Plan, ports: Ports, targets: Sequence[str], connections: int) -> Loads:
+def in_turn(plan: Plan, ports: Ports, targets: Sequence[str], connections: int) -> Loads:
     """Measurements taken alternately."""
     found: dict[str, list[Load]] = {name: [] for name in ports}
     for _ in range(plan.rounds):
@@ -144,7 +144,7 @@ def _headers(port: int, target: str) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def _pages(port: int) -> list[str]:
+def distinct_pages(port: int) -> list[str]:
     """Targets of 100 rows that begin at different places, by the cursors that the list itself gives."""
     return [f"/api/v1/images?limit=100&cursor={cursor}" for cursor in islice(cursors(port, 20), DISTINCT_PAGES)]
 

@@ -8,6 +8,7 @@ https://docs.gunicorn.org/en/stable/settings.html.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -170,6 +171,14 @@ def when_ready(server: Any) -> None:
     ports = [address[1] for address in addresses if isinstance(address, tuple)]
     if ports:
         server.app.wsgi().extensions["contimg.services"].monitor.own_port = ports[0]
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Let the workers' garbage collector leave alone what they share with the master.
+
+    It has nothing to find there, and where it marks an object, the worker gets a copy of the memory around it.
+    """
+    gc.freeze()
 
 
 def pre_exec(server: Any) -> None:

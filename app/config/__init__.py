@@ -159,7 +159,7 @@ class Settings(AccessSettings):
         aliases="REDIS_CACHE_ENABLED",
     )
     cache_bytes: int = setting(
-        "DSA110_CACHE_BYTES", parse.count, 16 * 2**20, "Most bytes of answers kept by each worker."
+        "DSA110_CACHE_BYTES", parse.count, 12 * 2**20, "Most bytes of answers kept by each worker."
     )
     redis_url: str = setting(
         "DSA110_REDIS_URL",

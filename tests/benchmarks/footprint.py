@@ -15,7 +15,7 @@ from tests.benchmarks.data import Survey
 from tests.benchmarks.load import measure
 from tests.benchmarks.plan import Plan, say
 from tests.benchmarks.report import Figure, at_most
-from tests.benchmarks.throughput import HOT
+from tests.benchmarks.throughput import HOT, distinct_pages
 
 
 def figures(plan: Plan) -> Iterator[Figure]:
@@ -28,6 +28,8 @@ def figures(plan: Plan) -> Iterator[Figure]:
         yield Figure("memory of a worker that has done nothing (PSS)", of_workers(service), "MB")
         details = [f"/api/v1/images/{number}" for number in range(1, 12_001)]
         measure(service.port, [*HOT, *details], connections=plan.connections, seconds=4 * plan.seconds)
+        # Large answers take the place of small ones, which leave their memory in pieces.
+        measure(service.port, distinct_pages(service.port), connections=plan.connections, seconds=4 * plan.seconds)
         yield at_most("memory of a worker with its cache full (PSS)", of_workers(service), "MB", 70)
         yield Figure("memory of the master (PSS)", _pss_mb(service.process.pid), "MB")
 

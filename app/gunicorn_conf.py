@@ -83,6 +83,10 @@ class _Log(Logger):
             super().access(*request)
 
 
+# A light curve makes tens of thousands of objects, none of them garbage; to look through them every 700 took a fifth
+# of the time.
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
 settings = _settings()
 _runtime = runtime.make()
 
@@ -151,7 +155,8 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let streams of events end when their worker is told to stop."""
+    """Let streams of events end when their worker is told to stop, and look for garbage after more than one page."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
     sse.serving = lambda: worker.alive
 
 

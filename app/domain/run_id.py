@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _ISO_START = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:?\d{2}.*)", re.ASCII)
 
 
+@lru_cache(maxsize=8192)  # a page is made anew after every commit, mostly of the rows that it had before
 def run_id(ms_path: str | None) -> str | None:
     """Name of the run that processed a measurement set; ``None`` without a path.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 UNIX_EPOCH_MJD = 40587.0
 DAY_S = 86400.0
@@ -46,6 +47,7 @@ def mjd_from_iso(text: str) -> float:
     return mjd_from_unix(unix_from_iso(text))
 
 
+@lru_cache(maxsize=8192)  # a page is made anew after every commit, mostly of the rows that it had before
 def iso_from_unix(unix_s: float | None) -> str | None:
     """ISO 8601 in UTC with ``Z`` for a Unix time [s]; ``None`` for ``None`` and for times outside years 1 to 9999."""
     if unix_s is None:

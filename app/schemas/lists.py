@@ -6,6 +6,7 @@ The parameters of a list follow from the columns that it publishes, so they cann
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 import marshmallow as ma
@@ -60,6 +61,18 @@ class ListQuery(Schema):
         },
     )
 
+    def load(self, data: Any, *, many: Any = None, partial: Any = None, unknown: Any = None) -> Any:
+        """As marshmallow loads, but of the dozens of parameters only those given are looked at, and the defaults."""
+        schema = self
+        if self.load_fields.keys() >= set(data):
+            schema = copy(self)
+            schema.load_fields = {
+                name: field
+                for name, field in self.load_fields.items()
+                if name in data or field.load_default is not ma.missing
+            }
+        return super(ListQuery, schema).load(data, many=many, partial=partial, unknown=unknown)
+
     @ma.post_load
     def to_request(self, data: dict[str, Any], **_: Any) -> PageRequest:
         """The page asked for, bound to this list and its conditions."""
@@ -90,8 +103,8 @@ class ListQuery(Schema):
         if not isinstance(error.messages, dict):
             return
         for name, reasons in error.messages.items():
-            if name not in self.load_fields and isinstance(reasons, list):
-                error.messages[name] = [f"Unknown parameter; known are {', '.join(sorted(self.load_fields))}."]
+            if name not in self.fields and isinstance(reasons, list):
+                error.messages[name] = [f"Unknown parameter; known are {', '.join(sorted(self.fields))}."]
 
 
 def list_query(

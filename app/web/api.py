@@ -17,10 +17,9 @@ import flask_smorest
 from apispec import APISpec
 from flask import Flask, Request, request
 from marshmallow import EXCLUDE
+from marshmallow.fields import List
 from webargs.core import is_json, missing
 from webargs.flaskparser import FlaskParser
-from webargs.multidictproxy import MultiDictProxy
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, UnprocessableEntity
 from werkzeug.routing import BaseConverter
 
@@ -89,11 +88,15 @@ class Parser(FlaskParser):
 
     def load_querystring(self, req: Request, schema: Any) -> Any:
         """The query string; what a list is to be sent as may stand in the Accept header as well."""
-        if not isinstance(schema.fields.get("format"), TableFormat) or "format" in req.args:
+        known = schema.fields
+        if not isinstance(known.get("format"), TableFormat):
             return super().load_querystring(req, schema)
-        arguments = MultiDict(req.args)
-        arguments["format"] = accepted_format(req.headers.get("Accept", ""))
-        return MultiDictProxy(arguments, schema)
+        arguments = {
+            name: req.args.getlist(name) if isinstance(known.get(name), List) else value
+            for name, value in req.args.items()
+        }
+        arguments.setdefault("format", accepted_format(req.headers.get("Accept", "")))
+        return arguments
 
 
 class Blueprint(flask_smorest.Blueprint):

@@ -97,8 +97,8 @@ class ListKind:
         call = self._complete(given)
         return Listed(self, given, call, self.read(_Given(call).parse(self.schema, request, location="query")))
 
-    def one(self, identifier: str, *options: str) -> dict[str, Any]:
-        """Everything that the list publishes of one thing that is known to exist.
+    def one(self, identifier: str, *options: str) -> tuple[dict[str, Any], str]:
+        """Everything that the list publishes of one thing that is known to exist, and the curl line that gives it.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class ListKind:
         kept = [(name, request.args[name]) for name in options if name in request.args]
         call = [("id", identifier), ("limit", "1"), ("fields", ",".join(names)), *kept]
         rows = list(self.read(_Given(call).parse(self.schema, request, location="query")).items)
-        return dict(zip(names, rows[0], strict=True))
+        return dict(zip(names, rows[0], strict=True)), links.curl(self.path, call)
 
     def _complete(self, given: Pairs) -> Pairs:
         """The call of the API: what was given, and what the console adds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import request
 
@@ -18,7 +18,14 @@ from app.web.api import Parser
 ROWS = 50
 
 
-def some(kind: ListKind, names: Sequence[str], conditions: Sequence[Condition], most: int) -> list[dict[str, Any]]:
+class Beside(NamedTuple):
+    """Rows by name of column, and the curl line that gives them."""
+
+    rows: list[dict[str, Any]]
+    curl: str
+
+
+def some(kind: ListKind, names: Sequence[str], conditions: Sequence[Condition], most: int) -> Beside:
     """The first rows of a list that meet some conditions, in the list's own order.
 
     Parameters
@@ -34,7 +41,13 @@ def some(kind: ListKind, names: Sequence[str], conditions: Sequence[Condition], 
     """
     columns = tuple(kind.columns[name] for name in names)
     page = kind.read(PageRequest(most, selection=Selection(tuple(conditions), columns=columns)))
-    return [dict(zip(names, row, strict=True)) for row in page.items]
+    params = [
+        (condition.operator.parameter(condition.column), str(value))
+        for condition in conditions
+        for value in (condition.value if isinstance(condition.value, tuple) else (condition.value,))
+    ]
+    params += [("fields", ",".join(names)), ("limit", str(most))]
+    return Beside([dict(zip(names, row, strict=True)) for row in page.items], links.curl(kind.path, params))
 
 
 def equal(kind: ListKind, name: str, *values: Any) -> Condition:

@@ -11,6 +11,7 @@ from tests.benchmarks import data, servers
 from tests.benchmarks.data import Survey
 from tests.benchmarks.plan import Plan, median_ms, say
 from tests.benchmarks.report import Figure, at_most
+from tests.support.pipeline_rows import flux_jy
 
 EPOCHS = 100
 LONG_CURVE = 10_000
@@ -19,7 +20,7 @@ INSERTED_ROWS = 20_000
 INSERT = """
     INSERT INTO photometry (source_id, image_path, ra_deg, dec_deg, peak_jyb, peak_err_jyb, flux_jy, flux_err_jy, mjd,
                             measured_at)
-    VALUES (:source_id, :image_path, 180.0, 37.0, 0.01, 0.0004, 0.01, 0.0004, :mjd, :measured_at)
+    VALUES (:source_id, :image_path, 180.0, 37.0, :flux_jy, 0.0004, :flux_jy, 0.0004, :mjd, :measured_at)
 """
 
 
@@ -77,9 +78,12 @@ def _insert_us(survey: Survey, *, in_one: bool, turn: int) -> float:
 
 
 def _measurement(number: int) -> dict[str, str | float]:
+    """What comes after the survey: its light curves go on."""
+    source, epoch = number % 500, 1000 + number // 500
     return {
-        "source_id": f"S{number % 500:06d}",
-        "image_path": f"/stage/img/{1 + number % 1000:06d}.fits",
-        "mjd": 61_000.0 + number / 1000,
+        "source_id": f"S{source:06d}",
+        "image_path": f"/stage/img/{1 + epoch % 1000:06d}.fits",
+        "flux_jy": flux_jy(source, epoch),
+        "mjd": 61_000.0 + epoch,
         "measured_at": 1_764_000_000.0 + number,
     }

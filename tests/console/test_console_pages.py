@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -91,6 +92,27 @@ def test_every_link_of_every_page_leads_somewhere(demo: FlaskClient) -> None:
                 with demo.get(target) as reached:
                     assert reached.status_code < 400, (start, link, reached.text[:300])
     assert len(seen) > 100
+
+
+def test_every_curl_line_of_every_page_is_answered(demo: FlaskClient) -> None:
+    subjects = {"ms": "ms?limit=1", "cal": "cal?limit=1", "jobs": "jobs?limit=1"}
+    found = {
+        kind: re.search(rf'/console/{kind}/[^"]+', demo.get(f"/console/{at}").text) for kind, at in subjects.items()
+    }
+    pages = [*STARTS, "ms", "cal", "jobs", "quality"] + [
+        each[0].removeprefix("/console/") for each in found.values() if each
+    ]
+    assert len(pages) == len(STARTS) + 7
+    asked: dict[str, int] = {}
+    for page in pages:
+        lines = re.findall(r"<code data-curl>curl (?!-X)(.*?)</code>", demo.get(f"/console/{page}").text)
+        assert lines, page
+        for line in lines:
+            parts = urlsplit(shlex.split(unescape(line))[-1])
+            answer = demo.get(f"{parts.path}?{parts.query}")
+            assert answer.status_code == 200, (page, line, answer.text[:300])
+            asked[line] = asked.get(line, 0) + 1
+    assert len(asked) > 25
 
 
 def test_pictures_of_pages_are_what_the_api_draws(demo: FlaskClient) -> None:

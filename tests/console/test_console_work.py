@@ -27,8 +27,9 @@ def page(client: FlaskClient, path: str, status: int = 200) -> str:
 
 
 def curl_of(text: str) -> str:
-    """Path and query of the last curl line of a page, which tells how to get what it shows."""
-    line = re.findall(r"curl &#39;http://localhost:\d+(/api[^&]*(?:&amp;[^&]*)*)&#39;", text)[-1]
+    """Path and query of a page's curl line that gives its subject; more may follow, and orders stand further up."""
+    section = text[text.index('<section class="curl"') :]
+    line = re.findall(r"curl &#39;http://localhost:\d+(/api[^&]*(?:&amp;[^&]*)*)&#39;", section)[0]
     return str(line).replace("&amp;", "&")
 
 

@@ -142,20 +142,24 @@ def varied_images(first: int, count: int) -> Iterator[Row]:
 
 
 def light_curves(n_sources: int, n_epochs: int) -> Iterator[Row]:
-    """Measurements image after image; every tenth source varies, by four tenths of its mean, the others by 1 %."""
+    """Measurements image after image."""
     positions = [_sky_position(source, n_sources) for source in range(n_sources)]
     row = photometry(0)
     for epoch in range(1, n_epochs + 1):
         row |= {"image_path": image_path(epoch), "measured_at": BASE_UNIX_S + epoch * DAY_S, "mjd": BASE_MJD + epoch}
         for source, (ra_deg, dec_deg) in enumerate(positions):
-            amplitude = 0.4 if source % 10 == 0 else 0.01
-            flux_jy = (0.005 + 0.001 * (source % 50)) * (1 + amplitude * math.sin(source + 0.7 * epoch))
             row["source_id"] = f"S{source:06d}"
             row["ra_deg"] = ra_deg
             row["dec_deg"] = dec_deg
-            row["peak_jyb"] = row["flux_jy"] = flux_jy
-            row["snr"] = flux_jy / 0.0004
+            row["peak_jyb"] = row["flux_jy"] = flux_jy(source, epoch)
+            row["snr"] = row["flux_jy"] / 0.0004
             yield row  # as above
+
+
+def flux_jy(source: int, epoch: int) -> float:
+    """Flux [Jy] of a source; every tenth varies, by four tenths of its mean, the others by 1 %."""
+    amplitude = 0.4 if source % 10 == 0 else 0.01
+    return (0.005 + 0.001 * (source % 50)) * (1 + amplitude * math.sin(source + 0.7 * epoch))
 
 
 def _sky_position(source: int, n_sources: int) -> tuple[float, float]:

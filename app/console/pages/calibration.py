@@ -50,18 +50,21 @@ def list_tables() -> Response:
 def table(path: str) -> Response:
     """One calibration table."""
     known = services().cal.get(path).path
-    facts = lookup.some(LIST, _FACTS, [lookup.equal(LIST, "path", known)], 1)[0]
+    found = lookup.some(LIST, _FACTS, [lookup.equal(LIST, "path", known)], 1)
+    facts = found.rows[0]
+    near = _neighbours(facts)
     return render.page(
         "calibration_table.html",
         table=facts,
-        drawn=windows(_neighbours(facts), chosen=known),
+        drawn=windows(near.rows, chosen=known),
         around_d=AROUND_D,
         observed=_observed(facts["valid_start_mjd"], facts["valid_end_mjd"]),
         curl=links.curl(f"cal/{links.segment(known)}"),
+        more=[found.curl, near.curl],
     )
 
 
-def _neighbours(table: dict[str, Any]) -> list[dict[str, Any]]:
+def _neighbours(table: dict[str, Any]) -> lookup.Beside:
     """Tables of the same type that are valid within some days of a table, itself included, the newest first."""
     start, end = table["valid_start_mjd"], table["valid_end_mjd"]
     if start is None or end is None:
@@ -73,7 +76,8 @@ def _neighbours(table: dict[str, Any]) -> list[dict[str, Any]]:
         lookup.at_least(LIST, "valid_end_mjd", start - AROUND_D),
     ]
     found = lookup.some(LIST, DRAWN, near, MOST_NEIGHBOURS)
-    return found if any(row["path"] == table["path"] for row in found) else [table, *found]
+    is_among = any(row["path"] == table["path"] for row in found.rows)
+    return found if is_among else found._replace(rows=[table, *found.rows])
 
 
 def _observed(start_mjd: float | None, end_mjd: float | None) -> str:

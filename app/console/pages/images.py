@@ -74,18 +74,24 @@ def image(image_id: str) -> Response:
     report = services().qa.image(image_id)
     number = str(report.image.id)
     measured = services().pictures.sources(number, PageRequest(MOST_SOURCES, count="exact"))
+    facts, facts_line = LIST.one(number)
     look = [(name, request.args[name]) for name in _LOOK if name in request.args]
     return render.page(
         "image.html",
         image=report.image,
         report=report,
-        facts=LIST.one(number),
+        facts=facts,
         chain=chain_of(report.image, measured.total.rows if measured.total else 0),
         measured=measured,
         look=look,
         choices=CHOICES,
         args=request.args,
         curl=links.curl(f"images/{number}"),
+        more=[
+            links.curl(f"qa/image/{number}"),
+            facts_line,
+            links.curl(f"images/{number}/sources", [("limit", str(MOST_SOURCES)), ("count", "exact")]),
+        ],
     )
 
 

@@ -44,6 +44,7 @@ def job(run_id: str) -> Response:
     """One run."""
     run = find_run(run_id)
     calibrators = calibrators_of(run)
+    runs, others_line = _of_the_same(run)
     return render.page(
         "job.html",
         run=run,
@@ -51,10 +52,11 @@ def job(run_id: str) -> Response:
         calibrators=calibrators,
         report=services().qa.job(run_id) if run.job is not None else None,
         log=services().logs.tail(run_id, TAIL_LINES),
-        runs=_of_the_same(run),
+        runs=runs,
         key_header=settings().api_key_header,
         key_needed=not settings().auth_disabled,
         curl=links.curl(f"jobs/{links.segment(run_id)}"),
+        more=[links.curl(f"logs/{links.segment(run_id)}", [("tail", str(TAIL_LINES))]), *others_line],
     )
 
 
@@ -77,10 +79,10 @@ def queue() -> Response:
     )
 
 
-def _of_the_same(run: Run) -> list[dict[str, object]]:
-    """Other runs of the same measurement set, newest first."""
+def _of_the_same(run: Run) -> tuple[list[dict[str, object]], list[str]]:
+    """Other runs of the same measurement set, newest first, and the curl line that gives them."""
     if not run.ms_path:
-        return []
+        return [], []
     same = [lookup.equal(LIST, "ms_path", run.ms_path)]
-    rows = lookup.some(LIST, ("run_id", "status", "started_at", "finished_at"), same, MOST_RUNS)
-    return [row for row in rows if row["run_id"] != run.run_id]
+    others = lookup.some(LIST, ("run_id", "status", "started_at", "finished_at"), same, MOST_RUNS)
+    return [row for row in others.rows if row["run_id"] != run.run_id], [others.curl]

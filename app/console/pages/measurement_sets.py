@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, request
 
 from app.console import links, lookup, render
@@ -51,27 +49,37 @@ def measurement_set(path: str) -> Response:
     """One measurement set."""
     report = services().qa.ms(path)
     known = report.path
-    facts = lookup.some(LIST, _FACTS, [lookup.equal(LIST, "path", known)], 1)[0]
+    facts = lookup.some(LIST, _FACTS, [lookup.equal(LIST, "path", known)], 1)
+    made = lookup.some(images.LIST, _IMAGE, [lookup.equal(images.LIST, "ms_path", known)], MOST_IMAGES)
+    runs = lookup.some(jobs.LIST, _JOB, [lookup.equal(jobs.LIST, "ms_path", known)], MOST_RUNS)
+    ms = facts.rows[0]
+    valid = _valid_for(ms["mid_mjd"])
     return render.page(
         "measurement_set.html",
-        ms=facts,
+        ms=ms,
         report=report,
         matches=services().ms.get(known).calibrator_matches,
-        valid=_valid_for(facts["mid_mjd"]),
-        images=lookup.some(images.LIST, _IMAGE, [lookup.equal(images.LIST, "ms_path", known)], MOST_IMAGES),
-        runs=lookup.some(jobs.LIST, _JOB, [lookup.equal(jobs.LIST, "ms_path", known)], MOST_RUNS),
+        valid=windows(valid.rows, mark_mjd=ms["mid_mjd"]) if valid else None,
+        images=made.rows,
+        runs=runs.rows,
         most_images=MOST_IMAGES,
         curl=links.curl(f"ms/{links.segment(known)}/metadata"),
+        more=[
+            links.curl(f"qa/ms/{links.segment(known)}"),
+            facts.curl,
+            made.curl,
+            runs.curl,
+            *([valid.curl] if valid else []),
+        ],
     )
 
 
-def _valid_for(mid_mjd: Any) -> Any:
-    """Calibration tables that are valid at a time, drawn with that time [MJD]; ``None`` where it is not known."""
+def _valid_for(mid_mjd: float | None) -> lookup.Beside | None:
+    """Calibration tables that are valid at a time [MJD]; ``None`` where it is not known."""
     if mid_mjd is None:
         return None
     at_that_time = [
         lookup.at_most(calibration.LIST, "valid_start_mjd", mid_mjd),
         lookup.at_least(calibration.LIST, "valid_end_mjd", mid_mjd),
     ]
-    tables = lookup.some(calibration.LIST, calibration.DRAWN, at_that_time, MOST_TABLES)
-    return windows(tables, mark_mjd=mid_mjd)
+    return lookup.some(calibration.LIST, calibration.DRAWN, at_that_time, MOST_TABLES)

@@ -45,7 +45,7 @@ def source(source_id: str) -> Response:
     """One source."""
     found = services().sources.get(source_id)
     points = services().sources.light_curve(source_id).data_points
-    metrics = LIST.one(source_id, "flux_type")
+    metrics, metrics_line = LIST.one(source_id, "flux_type")
     by_path = {image.path: image for image in reversed(found.contributing_images)}
     return render.page(
         "source.html",
@@ -58,6 +58,7 @@ def source(source_id: str) -> Response:
         cutouts=found.contributing_images[:MOST_CUTOUTS],
         cutout_arcsec=CUTOUT_ARCSEC,
         curl=links.curl(f"sources/{links.segment(source_id)}/lightcurve"),
+        more=[links.curl(f"sources/{links.segment(source_id)}"), metrics_line],
     )
 
 

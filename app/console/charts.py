@@ -75,6 +75,22 @@ class Plane(NamedTuple):
     n_hidden: int
     n_missing: int
 
+    @property
+    def marks(self) -> Markup:
+        """The sources as links with what they say of themselves."""
+        if self.frame is None:
+            return Markup()
+        # Joined here: a template would take longer over them than the database over the page.
+        tip = f'<text class="tip" x="{self.frame.right}" y="{self.frame.top - 12}" text-anchor="end">'
+        return Markup(
+            "\n".join(
+                f'<a href="{escape(url)}" class="point{" out" if stands_out else ""}" aria-label="{text}">'
+                f'<circle class="star" cx="{x}" cy="{y}" r="{5 if stands_out else 3.5}"/>'
+                f"<title>{text}</title>{tip}{text}</text></a>"
+                for x, y, stands_out, url, text in self.stars
+            )
+        )
+
 
 class Metrics(NamedTuple):
     """What is plotted of a source."""

@@ -13,6 +13,9 @@ from markupsafe import Markup, escape
 from app.domain.time import iso_from_unix, mjd_from_unix, unix_from_mjd
 
 MISSING = Markup('<span class="none" title="not known">–</span>')
+_NUMBERS = (int, float)
+# A page is made anew after every commit, mostly of the values that it had before.
+_KEPT = lru_cache(maxsize=4096)
 _RECENT_S = 30 * 86400
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 _GRADES = {"good": "●", "warn": "▲", "fail": "✕"}
@@ -20,9 +23,10 @@ _GRADES = {"good": "●", "warn": "▲", "fail": "✕"}
 
 def is_known(value: Any) -> bool:
     """Whether a value is a finite number."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, _NUMBERS) and math.isfinite(value)
 
 
+@_KEPT
 def number(value: Any, digits: int = 4) -> Markup | str:
     """A number to so many significant digits, without an exponent where that stays short."""
     if not is_known(value):
@@ -42,11 +46,13 @@ def whole(value: Any) -> Markup | str:
     return f"{value:,}".replace(",", "\u202f") if is_known(value) else MISSING
 
 
+@_KEPT
 def degrees(value: Any) -> Markup | str:
     """An angle to a third of an arcsecond."""
     return f"{value:.4f}°".replace("-", "\u2212") if is_known(value) else MISSING
 
 
+@_KEPT
 def right_ascension(ra_deg: Any) -> Markup | str:
     """Right ascension in hours, to a hundredth of a second."""
     if not is_known(ra_deg):
@@ -56,6 +62,7 @@ def right_ascension(ra_deg: Any) -> Markup | str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest / 100:05.2f}"
 
 
+@_KEPT
 def declination(dec_deg: Any) -> Markup | str:
     """Declination in degrees, to a tenth of an arcsecond."""
     if not is_known(dec_deg):

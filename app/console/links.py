@@ -7,6 +7,7 @@ puts the browser's own host into curl lines; without it they name this machine.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -40,12 +41,13 @@ def here(params: Pairs) -> str:
     return _with(f"{request.script_root}{quote(request.path)}", params)
 
 
-def segment(value: object) -> str:
+@lru_cache(maxsize=8192)  # a page names a thing more than once, and is made anew after every commit
+def segment(value: str | int) -> str:
     """A name as one segment of a path, slashes encoded."""
     return quote(str(value), safe="")
 
 
-def image(image_id: object) -> str:
+def image(image_id: str | int) -> str:
     """An image."""
     return console(f"images/{segment(image_id)}")
 

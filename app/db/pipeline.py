@@ -127,6 +127,9 @@ class Spent(NamedTuple):
 
 _NOTHING = Spent(0, 0.0)
 
+# Pages that each thread keeps of each file; the system keeps them all, once for everybody.
+_CACHE_KIB = 1024
+
 
 class _Opened(NamedTuple):
     connection: sqlite3.Connection
@@ -289,6 +292,7 @@ class PipelineDatabase:
             versions = _schema_versions(connection, self.files, identities)
             lay_views(connection, registry=registry)
             connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
             # Neither ATTACH nor VACUUM INTO, which that leaves to whoever gets a statement of their own in here.
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, int(registry == "registry"))
             connection.set_progress_handler(deadline.passed, deadline.INSTRUCTIONS_BETWEEN_LOOKS)

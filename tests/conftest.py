@@ -8,10 +8,12 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from app import create_app
 from app.config import Settings
@@ -21,6 +23,29 @@ from tests.support.pipeline import GENERATIONS, Pipeline
 from tests.support.stores import postgresql_server, redis_server
 
 WRITE_KEY = "dsa110_test_key_with_write_access"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def urls_are_built_late() -> Iterator[None]:
+    """Werkzeug compiles for every route how its URL is built: three quarters of the time to make an application.
+
+    The tests make thousands of applications, and build few URLs: there it is compiled when it is first needed.
+    """
+    compile_builder = Rule._compile_builder
+
+    def compile_late(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+        made: list[Callable[..., Any]] = []
+
+        def build(self: Rule, **values: Any) -> Any:
+            if not made:
+                made.append(compile_builder(rule, append_unknown))
+            return made[0](self, **values)
+
+        return build
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_late)
+        yield
 
 
 @pytest.fixture(autouse=True)

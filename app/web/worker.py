@@ -41,6 +41,8 @@ _LINGER_S = 2.0
 # More than this of what a client still sends is not taken in, so that it hears what was said to it [bytes].
 _MOST_DRAINED = 1_000_000
 _MOST_UNDERSTOOD = 512
+# Few enough that the other workers get their share.
+_MOST_AT_ONCE = 16
 # Connections are looked through for those whose time has passed, not more often than this [s].
 _LOOK_EVERY_S = 0.25
 
@@ -68,6 +70,14 @@ class PatientWorker(ThreadWorker):
         settings = Settings.from_environment()
         self._longest_body, self._body_within_s = settings.max_body_bytes, settings.request_timeout_s
         super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        """Take in some of those who wait: one at a time would wait for a turn of all others each."""
+        for _ in range(_MOST_AT_ONCE):
+            before = self.nr_conns
+            super().accept(listener)
+            if not before < self.nr_conns < self.worker_connections:
+                break
 
     def enqueue_req(self, conn: Any) -> None:
         """Collect a request, of which there may be something already; then have it answered."""

@@ -1,0 +1,31 @@
+"""How the worker shares its attention, without a socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from gunicorn.workers.gthread import ThreadWorker
+
+from app.web.worker import PatientWorker
+
+
+@pytest.mark.parametrize(
+    ("waiting", "capacity", "left"),
+    [(40, 1000, 24), (3, 1000, 0), (0, 1000, 0), (40, 5, 35)],
+    ids=["many", "few", "none", "more than there is room for"],
+)
+def test_those_who_wait_are_taken_in_several_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, waiting: int, capacity: int, left: int
+) -> None:
+    def accept_one(worker: Any, listener: list[int]) -> None:
+        if listener:
+            listener.pop()
+            worker.nr_conns += 1
+
+    monkeypatch.setattr(ThreadWorker, "accept", accept_one)
+    worker = object.__new__(PatientWorker)
+    worker.nr_conns, worker.worker_connections = 0, capacity
+    listener = list(range(waiting))
+    worker.accept(listener)
+    assert len(listener) == left

@@ -40,7 +40,9 @@ class RestlessClients:
     right
         Whether the body of an answer with status 200 is right, given its target.
     asking_again
-        Whether an answer that was cut off in the middle is asked for once more: no proxy can mend that.
+        Whether is asked once more, as clients do, where an answer was cut off in the middle, or a kept connection was
+        closed before any of it (RFC 9112, section 9.3.1): no proxy can mend the one, and HAProxy leaves the other to
+        the client.
     """
 
     def __init__(
@@ -101,7 +103,8 @@ class RestlessClients:
     def _keep(self, name: str) -> None:
         connection = self._connection()
         for target in self._next():
-            if self._ask(name, connection, target):
+            is_kept = connection.sock is not None
+            if self._ask(name, connection, target, is_kept=is_kept):
                 connection.close()
         connection.close()
 
@@ -113,8 +116,8 @@ class RestlessClients:
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
 
-    def _ask(self, name: str, connection: http.client.HTTPConnection, target: str) -> bool:
-        """One request; whether the connection is over."""
+    def _ask(self, name: str, connection: http.client.HTTPConnection, target: str, *, is_kept: bool = False) -> bool:
+        """One request; whether the connection is over. ``is_kept``: there was another on it before."""
         started = time.monotonic()
         answer = None
         try:
@@ -122,7 +125,7 @@ class RestlessClients:
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            if answer is not None and self._asking_again:
+            if self._asking_again and (answer is not None or (is_kept and isinstance(error, ConnectionError))):
                 self.cut.append(target)
                 with closing(self._connection()) as another:
                     self._ask(name, another, target)

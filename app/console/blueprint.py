@@ -20,6 +20,8 @@ from app.web.api import CACHEABLE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Powers of ten of a flux that are written out.
+_MOST_DIGITS = 30
 # No style attribute, no inline script, nothing from elsewhere: what a page shows cannot run.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -54,11 +56,14 @@ def in_jansky(name: str, value: str) -> tuple[str, str]:
     """A parameter that a form asks for in mJy, as the API knows it in Jy; any other as it is."""
     if not name.endswith("_mjy"):
         return name, value
+    meant = name.removesuffix("_mjy") + "_jy"
     try:
-        number = Decimal(value) / 1000
+        number = Decimal(value)
     except InvalidOperation:
-        return name.removesuffix("_mjy") + "_jy", value
-    return name.removesuffix("_mjy") + "_jy", f"{number.normalize():f}" if number.is_finite() else value
+        return meant, value
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return meant, value  # no flux of any source; the API says what it thinks of it
+    return meant, f"{(number / 1000).normalize():f}"
 
 
 @blp.after_request

@@ -56,13 +56,18 @@ class ChangeWatcher:
 
         A file that cannot be read makes every call a new generation, so that nothing old is believed meanwhile.
         """
+        standing = self.standing()
+        return self._look_closely() if standing is None else standing
+
+    def standing(self) -> int | None:
+        """The current generation, if that can be told without a statement and without waiting for another thread."""
         # Read before looking: what was seen when this generation began is still to be seen, so it still stands.
         standing, watch = self._standing, self._watch
         if watch is not None and watch.process == os.getpid():
             state = self._files.state(self._files.identities())
             if state is not None and state == standing.seen:
                 return standing.generation
-        return self._look_closely()
+        return None
 
     def _look_closely(self) -> int:
         with self._lock:

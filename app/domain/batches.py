@@ -62,8 +62,10 @@ class BatchDetail(NamedTuple):
     @property
     def progress(self) -> float:
         """Part of the items that are over, 0 to 1; an empty batch is over."""
-        over = sum(item.status not in {"pending", "running"} for item in self.items)
-        return over / len(self.items) if self.items else 1.0
+        if self.items:
+            return sum(item.status not in {"pending", "running"} for item in self.items) / len(self.items)
+        over = (self.completed_items or 0) + (self.failed_items or 0)
+        return min(1.0, over / self.total_items) if self.total_items and self.status not in OVER else 1.0
 
 
 class BatchSelection(NamedTuple):

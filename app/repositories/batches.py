@@ -47,6 +47,10 @@ COUNT = """UPDATE batch_jobs SET
     ELSE 'done' END
 WHERE id = :batch_id"""
 
+# One whose items nobody recorded has nothing to count.
+CANCEL_EMPTY = """UPDATE batch_jobs SET status = 'cancelled'
+WHERE id = :batch_id AND NOT EXISTS (SELECT 1 FROM batch_job_items WHERE batch_id = :batch_id)"""
+
 ItemStatus = Literal["done", "failed", "cancelled"]
 
 
@@ -116,5 +120,6 @@ class BatchWriter:
     def cancel(self, batch_id: int) -> None:
         """Cancel every item that is not over."""
         with self._database.transaction() as connection:
-            connection.execute(CANCEL_ITEMS, {"batch_id": batch_id})
-            connection.execute(COUNT, {"batch_id": batch_id})
+            if connection.execute(CANCEL_EMPTY, {"batch_id": batch_id}).rowcount == 0:
+                connection.execute(CANCEL_ITEMS, {"batch_id": batch_id})
+                connection.execute(COUNT, {"batch_id": batch_id})

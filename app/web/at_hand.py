@@ -7,6 +7,7 @@ have to compute or to wait raises :class:`~app.web.environ.NotAtHand`, and the r
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 from gunicorn.http import wsgi
@@ -62,11 +63,16 @@ def answer(worker: Any, conn: Any, request: Any, *, last: bool) -> Answer | None
         environ["wsgi.multithread"] = environ[AT_HAND] = True
         if last:
             response.force_close()
-        for piece in worker.wsgi(environ, response.start_response):
-            response.write(piece)
-        response.close()
+        body = worker.wsgi(environ, response.start_response)
+        with contextlib.closing(body) if hasattr(body, "close") else contextlib.nullcontext():
+            for piece in body:
+                response.write(piece)
+            response.close()
     except Exception:
         # Not at hand; or a defect, which shows again in the thread, where there is time for it.
         return None
-    worker.cfg.post_request(worker, request, environ, response)
+    try:
+        worker.cfg.post_request(worker, request, environ, response)
+    except Exception:
+        worker.log.exception("Exception in post_request hook")
     return Answer(b"".join(pieces), not response.should_close())

@@ -71,6 +71,8 @@ class ResponseCache:
         Current generation of the databases.
     store
         Where entries are kept.
+    standing
+        The same where it can be told at once, else ``None``.
     origins
         Origins that get CORS headers; all others get the same answer.
     credentials
@@ -85,12 +87,14 @@ class ResponseCache:
         generation: Callable[[], int],
         store: Store,
         *,
+        standing: Callable[[], int | None] = lambda: None,
         origins: Iterable[str] = (),
         credentials: Iterable[str] = ("HTTP_AUTHORIZATION",),
         before_storing: Callable[[], bool] = lambda: True,
     ) -> None:
         self._app = app
         self._generation = generation
+        self._standing = standing
         self.store = store
         self._origins = {origin.casefold() for origin in origins}
         self._any_origin = any(_PATTERN_CHARACTERS & set(origin) for origin in self._origins)
@@ -109,7 +113,11 @@ class ResponseCache:
         if not self.store.capacity_bytes or not self._credentials.isdisjoint(environ):
             only_at_hand(environ)
             return _respond(self._compute(environ), environ, start_response)
-        found = self.store.get(key, self._generation())
+        generation = self._standing()
+        if generation is None:
+            only_at_hand(environ)
+            generation = self._generation()
+        found = self.store.get(key, generation)
         if isinstance(found, Entry):
             environ[ROUTE], environ[HIT] = found.route, True
             return _respond(found, environ, start_response)

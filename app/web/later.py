@@ -48,12 +48,17 @@ class Later(Generic[T]):
 
     def flush(self) -> None:
         """Do what is there now."""
-        # Cleared first: an item that comes too late for this batch calls for another.
-        self._due = False
         with self._working:
+            # Cleared first: an item that comes too late for this batch calls for another; but not while one waits here.
+            self._due = False
             items = [self._items.popleft() for _ in range(len(self._items))]
             if items:
                 self._work(items)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever adds an item does the work, and may wait."""
+        return len(self._items) >= _MOST
 
     def _call_for(self) -> None:
         with self._calling:

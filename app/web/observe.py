@@ -62,6 +62,8 @@ class Observed:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass on, and take note of the answer."""
         started = time.perf_counter()
+        if self._notes.is_full:
+            only_at_hand(environ)
         if environ.get("PATH_INFO") == METRICS_PATH:
             only_at_hand(environ)
             self.flush()

@@ -50,6 +50,7 @@ class Incoming:
         self._longest_body = longest_body
         self._ends_at: int | None = None
         self._looked_to = 0
+        self._trailer_looked_to = 0
 
     def feed(self, piece: bytes) -> State:
         """Take in some more; how far that is."""
@@ -67,7 +68,7 @@ class Incoming:
             self._read_head(end)
         elif len(self.data) > self._longest_head:
             self.state = State.HEAD_TOO_LONG
-        elif len(self.data) > self._longest_line and self.data.find(b"\r\n", 0, self._longest_line + 2) < 0:
+        elif len(self.data) > self._longest_line + 2 and self.data.find(b"\r\n", 0, self._longest_line + 4) < 0:
             self.state = State.ENOUGH
 
     def _read_head(self, end: int) -> None:
@@ -120,6 +121,12 @@ class Incoming:
             if re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size) is None:
                 return True
             if int(size, 16) == 0:
-                return self.data.find(_END, end) >= 0
+                return self._is_trailer_there(end)
             self._looked_to = end + 2 + int(size, 16) + 2
         return False
+
+    def _is_trailer_there(self, start: int) -> bool:
+        """Look for the end behind the last chunk, each time only through what is new."""
+        found = self.data.find(_END, max(start, self._trailer_looked_to - len(_END))) >= 0
+        self._trailer_looked_to = len(self.data)
+        return found or self._trailer_looked_to - start > self._longest_head

@@ -16,68 +16,46 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Callable
 from functools import partial
-from selectors import EVENT_READ, EVENT_WRITE
+from selectors import EVENT_READ
 from typing import Any
-
-from gunicorn.workers.gthread import ThreadWorker
 
 from app.config import Settings
 from app.web import at_hand, refusals
+from app.web.loop import LINGER_S, PIECE, SEND_WITHIN_S, LoopWorker
 from app.web.receiving import Incoming, State
 
 # Time for request line and header fields [s]; for the body after them there is as much as for the answer.
 HEAD_WITHIN_S = 10.0
-# A connection on which nothing was taken for so long is given up [s].
-SEND_WITHIN_S = 30
 LONGEST_HEAD = 65_536
 # Bytes of requests that are not whole yet, in this worker; more are not waited for.
 MOST_HELD = 64 * 2**20
-_PIECE = 65_536
 _SEND_LIMIT = struct.pack("ll", SEND_WITHIN_S, 0)
-# A stopping worker waits so long for requests that are under way [s], as gunicorn does for idle connections.
-_LINGER_S = 2.0
-# More than this of what a client still sends is not taken in, so that it hears what was said to it [bytes].
-_MOST_DRAINED = 1_000_000
-_MOST_UNDERSTOOD = 512
-# Few enough that the other workers get their share.
-_MOST_AT_ONCE = 16
+_MOST_UNDERSTOOD, _LONGEST_UNDERSTOOD = 512, 2048
 # Connections are looked through for those whose time has passed, not more often than this [s].
 _LOOK_EVERY_S = 0.25
 
 
-class PatientWorker(ThreadWorker):
+class PatientWorker(LoopWorker):
     """Collects requests in the main loop, answers there what is at hand, and gives threads the rest of them, whole."""
-
-    alive: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Connections that this worker's own part of the loop waits for, whichever way: to read, to write, to end.
-        self._waiting: dict[Any, Callable[[Any], None]] = {}
         self._look_at = 0.0
         # Requests that were answered at once: clients ask in the same words again and again.
         self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0
         self._longest_body = 0
         self._body_within_s = 0.0
-        self._is_plain = not self.cfg.is_ssl and "h2" not in self.cfg.http_protocols
-        self._is_prompt = self.cfg.proxy_protocol == "off"
+        self._is_plain = (
+            not self.cfg.is_ssl and "h2" not in self.cfg.http_protocols and self.cfg.proxy_protocol == "off"
+        )
 
     def init_process(self) -> None:
         """Learn how long a body may be, and may take, and serve."""
         settings = Settings.from_environment()
         self._longest_body, self._body_within_s = settings.max_body_bytes, settings.request_timeout_s
         super().init_process()
-
-    def accept(self, listener: Any) -> None:
-        """Take in some of those who wait: one at a time would wait for a turn of all others each."""
-        for _ in range(_MOST_AT_ONCE):
-            before = self.nr_conns
-            super().accept(listener)
-            if not before < self.nr_conns < self.worker_connections:
-                break
 
     def enqueue_req(self, conn: Any) -> None:
         """Collect a request, of which there may be something already; then have it answered."""
@@ -106,10 +84,17 @@ class PatientWorker(ThreadWorker):
             conn.init()
             if not isinstance(conn.parser, at_hand.Reread):
                 conn.parser.unreader.unread(bytes(incoming.data))
+            # No thread waits for more than was collected; what ends early is the last on its connection.
+            conn.parser.unreader.chunk = partial(_end_early, conn)
         return super().handle(conn)
+
+    def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
+        return bool(super()._keepalive_after(conn, keepalive)) and not getattr(conn, "ended_early", False)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Keep the connection, or part from it without waiting for the client; runs in the main loop."""
+        if self._is_plain:
+            self._release(conn)
         if self._is_plain and not fs.cancelled() and fs.exception() is None and not fs.result():
             self._part(conn)
         else:
@@ -123,8 +108,10 @@ class PatientWorker(ThreadWorker):
             return
         self._look_at = now + _LOOK_EVERY_S
         if not self.alive:
+            # A request that has begun, and an answer that goes out, keep their time.
             for conn in self._waiting:
-                conn.until = min(conn.until, now + _LINGER_S)
+                if conn.incoming is not None and not conn.incoming.data:
+                    conn.until = min(conn.until, now + LINGER_S)
         for conn in [conn for conn in self._waiting if conn.until <= now]:
             # To whom nothing was said, nothing is answered.
             self._refuse(conn, 408 if conn.incoming is not None and conn.incoming.data else None)
@@ -146,7 +133,7 @@ class PatientWorker(ThreadWorker):
     def _receive(self, conn: Any, _file: Any = None) -> None:
         """Take what is there."""
         try:
-            piece = conn.sock.recv(_PIECE)
+            piece = conn.sock.recv(PIECE)
         except BlockingIOError:
             self._wait(conn, EVENT_READ, conn.receive)
             return
@@ -186,12 +173,12 @@ class PatientWorker(ThreadWorker):
 
     def _have_answered(self, conn: Any) -> None:
         """Answer what has come in whole, or let a thread do it."""
-        answer = self._at_hand(conn) if self._is_prompt and conn.incoming.is_bare else None
-        self._release(conn)
+        answer = self._at_hand(conn) if conn.incoming.is_bare else None
         if answer is None:
             self._forget(conn)
             super().enqueue_req(conn)
         else:
+            self._release(conn)
             conn.incoming = None
             self._send(conn, memoryview(answer.data), then=self._expect_another if answer.keep else self._part)
 
@@ -209,7 +196,7 @@ class PatientWorker(ThreadWorker):
             if parsed:
                 conn.parser = at_hand.Reread(conn.parser, request)
             return None
-        if parsed:
+        if parsed and len(words) <= _LONGEST_UNDERSTOOD:
             if len(self._understood) >= _MOST_UNDERSTOOD:
                 self._understood.clear()
             self._understood[said] = request
@@ -231,22 +218,6 @@ class PatientWorker(ThreadWorker):
             conn.parser, conn.initialized = None, False
             return None
 
-    def _send(self, conn: Any, data: memoryview, then: Callable[[Any], None], _file: Any = None) -> None:
-        """Send, as far as the client takes it, and the rest when it takes more."""
-        try:
-            sent = conn.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._end(conn)
-            return
-        if sent == len(data):
-            then(conn)
-            return
-        if sent:
-            conn.until = time.monotonic() + SEND_WITHIN_S
-        self._wait(conn, EVENT_WRITE, partial(self._send, conn, data[sent:], then))
-
     def _expect_another(self, conn: Any) -> None:
         self._expect(conn)
         self._wait(conn, EVENT_READ, conn.receive)
@@ -262,51 +233,6 @@ class PatientWorker(ThreadWorker):
             _say(conn.sock, refusals.answer(status))
             self._part(conn)
 
-    def _part(self, conn: Any) -> None:
-        """End a connection once the client has: else what was sent last could be lost (RFC 9112, section 9.6)."""
-        conn.incoming, conn.drained, conn.until = None, 0, time.monotonic() + _LINGER_S
-        try:
-            conn.sock.setblocking(False)
-            conn.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            self._end(conn)
-        else:
-            self._drain(conn)
-
-    def _drain(self, conn: Any, _file: Any = None) -> None:
-        try:
-            piece = conn.sock.recv(_PIECE)
-        except BlockingIOError:
-            self._wait(conn, EVENT_READ, partial(self._drain, conn))
-            return
-        except OSError:
-            piece = b""
-        conn.drained += len(piece)
-        if piece and conn.drained < _MOST_DRAINED:
-            self._wait(conn, EVENT_READ, partial(self._drain, conn))
-        else:
-            self._end(conn)
-
-    def _end(self, conn: Any) -> None:
-        self._forget(conn)
-        self.nr_conns -= 1
-        conn.close()
-
-    # -- what is waited for
-
-    def _wait(self, conn: Any, event: int, then: Callable[[Any], None]) -> None:
-        """Come back when the client has sent more, or takes more."""
-        if conn not in self._waiting:
-            self.poller.register(conn.sock, event, then)
-        elif self._waiting[conn] is not then:
-            self.poller.modify(conn.sock, event, then)
-        self._waiting[conn] = then
-
-    def _forget(self, conn: Any) -> None:
-        if self._waiting.pop(conn, None) is not None:
-            with contextlib.suppress(OSError, KeyError, ValueError):
-                self.poller.unregister(conn.sock)
-
     def _release(self, conn: Any) -> None:
         """Count what a connection holds no longer."""
         self._held -= conn.held
@@ -317,3 +243,8 @@ def _say(connection: socket.socket, data: bytes) -> None:
     """Send what goes out at once; who does not take it has no claim to it."""
     with contextlib.suppress(OSError):
         connection.send(data)
+
+
+def _end_early(conn: Any, _size_hint: int | None = None) -> bytes:
+    conn.ended_early = True
+    return b""

@@ -132,6 +132,18 @@ def test_cancelling_a_batch_cancels_what_is_left_of_it(
     assert again.get_json()["details"]["current_state"] == "done"
 
 
+def test_batch_whose_items_nobody_recorded_is_cancelled_as_a_whole(
+    any_pipeline: Pipeline, any_client: FlaskClient, write_headers: dict[str, str]
+) -> None:
+    batch_id = any_pipeline.make_batch_job(status="pending", total_items=8)
+    before = any_client.get(f"/api/v1/batches/{batch_id}").get_json()
+    assert (before["status"], before["progress"]) == ("pending", 0.125)
+    body = any_client.post(f"/api/v1/batches/{batch_id}/cancel", headers=write_headers).get_json()
+    assert (body["status"], body["completed_items"], body["progress"]) == ("cancelled", 1, 1.0)
+    again = any_client.post(f"/api/v1/batches/{batch_id}/cancel", headers=write_headers)
+    assert again.status_code == 409
+
+
 @pytest.mark.parametrize(
     ("ends", "status"),
     [

@@ -122,9 +122,8 @@ def test_fluxes_are_asked_for_in_millijansky_without_rounding(milli: str, jansky
 
 
 def test_nonsense_stays_as_it_is_for_the_api_to_refuse() -> None:
-    for value in ("loud", "nan", "inf", "1,5"):
+    for value in ("loud", "nan", "inf", "1,5", "1e100000", "1e5000000", "-1e-900"):
         assert in_jansky("max_noise_mjy", value) == ("max_noise_jy", value)
-        assert in_milli(value) in {value, "NaN", "Infinity"}
     assert in_jansky("name", "x_mjy") == ("name", "x_mjy")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -128,6 +129,33 @@ def test_clients_that_do_not_hang_up_keep_nobody_waiting(server: Server, target:
             assert json.loads(body)
 
 
+POST = b"POST /api/v1/images HTTP/1.1\r\nHost: x\r\n"
+UNFINISHED = {
+    "address as long as may be": b"GET /" + b"A" * 8186,
+    "body without end": POST + b"Content-Length: 999999999999\r\n\r\n",
+    "long size of a chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n0000000000000005\r\n",
+    "long chunk line": POST + b"Transfer-Encoding: chunked\r\n\r\n5;" + b"a" * 5000,
+}
+
+
+@pytest.mark.parametrize("request_bytes", UNFINISHED.values(), ids=UNFINISHED.keys())
+def test_no_thread_waits_for_what_does_not_come(server: Server, request_bytes: bytes) -> None:
+    with asking(server, 3 * THREADS, request_bytes):
+        time.sleep(0.2)
+        assert max(times_to_get(server, "/livez")) < SOON_S
+
+
+def test_unchanged_answers_are_counted(server: Server) -> None:
+    def counted() -> float:
+        lines = server.get("/metrics").body.decode().splitlines()
+        found = [line for line in lines if line.startswith("http_requests_total") and 'status="3xx"' in line]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
+    before, etag = counted(), server.get(AT_HAND).headers["etag"]
+    assert {server.get(AT_HAND, {"If-None-Match": etag}).status for _ in range(7)} == {304}
+    server.wait_until(lambda: counted() == before + 7)
+
+
 def test_same_words_of_others_are_theirs(server: Server) -> None:
     request = words(AT_HAND, "X-Request-ID: same-words", "Connection: close")
     peers = {"127.0.0.1": 200, "127.0.0.2": 200, STRANGER: 403}
@@ -165,3 +193,21 @@ def test_what_is_not_at_hand_is_counted_and_logged_once(server: Server) -> None:
 
     server.wait_until(lambda: len(seen()) >= 3)
     assert seen() == [("/api/v1/images", "miss"), ("/api/v1/images", "hit"), ("/livez", "miss")]
+
+
+def test_reload_lets_an_upload_come_to_its_end(server: Server) -> None:
+    """The last test of this module: afterwards other workers serve."""
+    body = b'{"source_ids": ["S000000"]}'
+    head = (
+        f"POST /api/v1/lightcurves HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    with asking(server, 1, f"{head}\r\n\r\n".encode()) as (connection,):
+        earlier = server.worker_pids
+        server.signal(signal.SIGHUP)
+        for n in range(len(body)):
+            connection.sendall(body[n : n + 1])
+            time.sleep(0.12)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        while connection.recv(2**20):
+            pass
+    server.wait_until(lambda: not earlier & server.worker_pids)

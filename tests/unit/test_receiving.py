@@ -78,3 +78,12 @@ def test_client_that_waits_to_be_asked_for_the_body_is_asked_once() -> None:
     at_once = incoming()
     assert at_once.feed(head + b"hello") is State.ENOUGH
     assert bytes(at_once.data) == POST
+
+
+def test_trailers_have_an_end() -> None:
+    endless = incoming()
+    assert endless.feed(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n") is State.BODY
+    fields = 0
+    while endless.feed(b"a: b\r\n") is State.BODY:
+        fields += 1
+    assert 50 < fields < 80

@@ -56,6 +56,7 @@ def source(source_id: str) -> Response:
         metrics=metrics,
         definitions=definitions(metrics),
         cutouts=found.contributing_images[:MOST_CUTOUTS],
+        observed={point.image_path: point.mjd for point in points},
         cutout_arcsec=CUTOUT_ARCSEC,
         curl=links.curl(f"sources/{links.segment(source_id)}/lightcurve"),
         more=[links.curl(f"sources/{links.segment(source_id)}"), metrics_line],

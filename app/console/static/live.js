@@ -75,10 +75,10 @@
       stream.close(); // this run is being run again, and it is that run that is told of
       followLog(box, write);
     });
-    let state;
+    let state = one("[data-state] .state").textContent;
     on("status", ({ status }) => {
       show(status);
-      if (state && state !== status) renew(true);
+      if (state !== status) renew(true);
       state = status;
     });
     on("progress", (news) => {

@@ -9,6 +9,7 @@ import click
 from app.cli.moments import Moment, shown
 from app.config import Settings
 from app.domain.audit import Entry
+from app.web.request_log import on_one_line
 
 
 @click.command()
@@ -38,4 +39,5 @@ def _as_json(entry: Entry) -> str:
 def _as_line(entry: Entry) -> str:
     act = entry.act
     who = f"{act.actor} ({act.actor_kind}{f' {act.key_id}' if act.key_id is not None else ''})"
-    return f"{shown(act.at, '')}  {act.status or '-':>3}  {act.method:<6} {act.path}  {who}  {act.client}".rstrip()
+    line = f"{shown(act.at, '')}  {act.status or '-':>3}  {act.method:<6} {act.path}  {who}  {act.client}".rstrip()
+    return on_one_line(line)

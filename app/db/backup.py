@@ -195,11 +195,11 @@ def _sync(path: Path) -> None:
 
 
 def _take_over_mode(old: Path, new: Path) -> None:
-    with suppress(FileNotFoundError):
-        status = old.stat()
-        new.chmod(status.st_mode & 0o7777)
-        with suppress(PermissionError):
-            os.chown(new, status.st_uid, status.st_gid)
+    """The new file becomes whose the old one was; of one that is lost, whose directory it lies in, and private."""
+    status = old.stat() if old.exists() else old.parent.stat()
+    new.chmod(status.st_mode & 0o7777 if old.exists() else 0o640)
+    with suppress(PermissionError):
+        os.chown(new, status.st_uid, status.st_gid)
 
 
 def _set_aside(path: Path) -> Path | None:

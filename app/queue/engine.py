@@ -31,8 +31,9 @@ T = TypeVar("T")
 
 FILE_NAME = "queue.sqlite3"
 LOCK_TIMEOUT_S = 5
-_CONNECT_TIMEOUT_S = 3
-_ANSWER_TIMEOUT_S = 10
+_CONNECT_TIMEOUT_S = 2
+# A store that hangs holds whoever asks for no longer than this.
+_ANSWER_TIMEOUT_S = 3
 
 
 class JsonSerializer:
@@ -191,7 +192,8 @@ class Engine:
             from psycopg import Error
 
             self._faults = (OSError, Error)
-            return storage.PostgresStorage, {"dsn": self._url, "connect_timeout": _CONNECT_TIMEOUT_S}
+            limits = {"connect_timeout": _CONNECT_TIMEOUT_S, "tcp_user_timeout": _ANSWER_TIMEOUT_S * 1000}
+            return storage.PostgresStorage, {"dsn": self._url, **limits}
         self._faults = (OSError, storage.sqlite3.Error)
         self._directory.mkdir(parents=True, exist_ok=True)
         # fsync: an order that was confirmed outlives a power cut.
@@ -211,9 +213,17 @@ def _redis_faults() -> Iterator[type[Exception]]:
 
 def _redis_pool(url: str) -> Any:
     from redis import ConnectionPool
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as Lost
+    from redis.retry import Retry
 
     return ConnectionPool.from_url(
-        url, socket_connect_timeout=_CONNECT_TIMEOUT_S, socket_timeout=_ANSWER_TIMEOUT_S, health_check_interval=30
+        url,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_ANSWER_TIMEOUT_S,
+        health_check_interval=30,
+        # A connection that was lost is made anew; for an answer that did not come nobody waits a second time.
+        retry=Retry(NoBackoff(), 1, supported_errors=(Lost,)),
     )
 
 

@@ -47,8 +47,8 @@ class Paths:
     """WSGI middleware: one path for each resource, however it was written.
 
     The legacy prefix ``/api`` leads to ``/api/v1``, so both are identical by construction and share one cache entry;
-    a trailing slash is redirected away. Probes go straight to Flask: the response cache looks at the databases' files,
-    and a disk that hangs must not keep a probe from telling so.
+    a trailing slash is redirected away. Probes go straight to Flask, in a thread: the response cache looks at the
+    databases' files, and a disk that hangs must not keep a probe from telling so.
     """
 
     def __init__(self, app: WsgiApp, flask: WsgiApp) -> None:

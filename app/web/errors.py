@@ -8,7 +8,13 @@ from typing import Any
 
 from flask import Flask, Response, current_app, request
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, UnprocessableEntity
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    InternalServerError,
+    RequestEntityTooLarge,
+    UnprocessableEntity,
+)
 
 from app.domain import errors as domain
 from app.web.problems import CONTENT_TYPE, encode, problem
@@ -67,11 +73,17 @@ _HTTP_CODES = {
 
 
 def install(app: Flask) -> None:
-    """Register the handlers."""
+    """Register the handlers, and refuse a body that is too long wherever it goes, whether or not anybody reads it."""
     app.register_error_handler(domain.ContimgError, answer_domain_error)
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(ParseException, answer_unreadable)
     app.register_error_handler(Exception, answer_unexpected)
+    app.before_request(_refuse_long_bodies)
+
+
+def _refuse_long_bodies() -> None:
+    if (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]:
+        raise RequestEntityTooLarge
 
 
 def answer_domain_error(error: domain.ContimgError) -> Response:

@@ -427,6 +427,15 @@ def test_old_lines_go_and_new_ones_are_listed(make: Make, environ: dict[str, str
     assert json.loads(line)["path"] == WRITE
 
 
+def test_address_of_a_write_forges_no_line_of_the_audit_log(make: Make, cli: Callable[..., Result]) -> None:
+    forged = "/api/v1/jobs/%1b[31m%0a2026-11-25T00:00:00Z%20%20200%20forged%c2%9b%e2%80%ae/rerun"
+    make().post(forged, headers={"X-API-Key": WRITE_KEY})
+    for options in ((), ("--json",)):
+        [line] = cli("audit", *options).stdout.splitlines()
+        assert "forged" in line
+        assert line.isprintable()
+
+
 def test_keys_made_and_revoked_are_in_the_audit_log(environ: dict[str, str], cli: Callable[..., Result]) -> None:
     cli("keys", "create", "--name", "x")
     cli("keys", "revoke", "1")

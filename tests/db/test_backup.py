@@ -337,7 +337,21 @@ def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
     assert kept.read_bytes().startswith(b"garbage")
     assert not Path(f"{own}-wal").exists()
     assert own.stat().st_mode & 0o777 == 0o640
+    assert (settings.api_state_dir / "queue.sqlite3").stat().st_mode & 0o777 == 0o640, "of a file that was lost"
     assert remembered(settings) == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_what_root_restores_belongs_to_the_user_of_the_directory(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups")
+    own = settings.api_state_dir / "api.sqlite3"
+    own.unlink()
+    os.chown(settings.api_state_dir, 65534, 65534)
+    service.restore(made.directory)
+    assert (own.stat().st_uid, own.stat().st_gid) == (65534, 65534)
 
 
 def test_pipelines_files_are_left_alone_unless_asked_for(

@@ -235,12 +235,15 @@ def nginx(directory: Path, upstream: int, data: Path) -> Iterator[int]:
     program = needed("nginx")
     directory.mkdir()
     key, cert = certificate(directory)
-    port = closed_port()
+    port, unencrypted = closed_port(), closed_port()
     text = (OPERATIONS / "nginx.conf").read_text()
     for written, real in {
         "127.0.0.1:8000": f"127.0.0.1:{upstream}",
         "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
-        "listen 80;": f"listen 127.0.0.1:{closed_port()};",
+        "listen 443 ssl default_server": f"listen 127.0.0.1:{port} ssl default_server",
+        "listen 80;": f"listen 127.0.0.1:{unencrypted};",
+        "listen 80 default_server": f"listen 127.0.0.1:{unencrypted} default_server",
+        "server_name contimg.example.org": "server_name 127.0.0.1 localhost",
         "/etc/ssl/contimg-api/fullchain.pem": str(cert),
         "/etc/ssl/contimg-api/privkey.pem": str(key),
         "/protected/data/dsa110-contimg/": f"/protected{data}/",

@@ -160,10 +160,11 @@ def test_past_every_bound_of_http_there_is_a_problem(server: Server, request_byt
     assert b"aaaa" not in body
 
 
-def test_body_that_is_too_long_is_refused_unread(server: Server) -> None:
+@pytest.mark.parametrize("address", [b"images/bulk-download", b"cache/clear", b"jobs/job-1/rerun"])
+def test_body_that_is_too_long_is_refused_unread(server: Server, address: bytes) -> None:
     head = (
-        b"POST /api/v1/images/bulk-download HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Connection: close\r\nContent-Length: 2000000\r\n\r\n"
+        b"POST /api/v1/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"X-API-Key: dsa110_live_test_key\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n" % address
     )
     answer = exchange(server, head)
     assert answer.startswith(b"HTTP/1.1 413 ")

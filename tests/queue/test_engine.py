@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,17 @@ def test_facts_are_read_as_they_were_written(engine: Engine) -> None:
     assert engine.read_all() == {"job:1": fact, "job:2": "other"}
     engine.remove("job:1")
     assert engine.read("job:1") == {}
+
+
+def test_store_that_does_not_answer_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.queue.engine._ANSWER_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = Engine(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "silent", tmp_path)
+        began = time.monotonic()
+        with pytest.raises(QueueUnavailable):
+            engine.read("job:1")
+        assert time.monotonic() - began < 3
+        engine.close()
 
 
 def test_of_many_who_claim_one_is_told_yes(engines: Callable[[], Engine]) -> None:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +321,10 @@ def test_nginx_hands_on_paths_sends_files_itself_and_does_not_hold_streams_back(
         assert "x-accel-redirect" not in file.headers
         assert get(f"/protected{data}/a%20b.fits").status == 404
         assert get("/readyz").status == 200
+        with closing(HTTPSConnection("127.0.0.1", port, timeout=20, context=trusts)) as foreign:
+            foreign.request("GET", "/readyz", headers={"Host": "elsewhere.test"})
+            with pytest.raises(RemoteDisconnected):
+                foreign.getresponse()
         with closing(HTTPSConnection("127.0.0.1", port, timeout=20, context=trusts)) as stream:
             stream.request("GET", f"/api/jobs/{PENDING_RUN}/events")
             started = time.monotonic()

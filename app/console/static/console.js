@@ -11,6 +11,9 @@ function prepareCurl(root) {
 }
 prepareCurl(document);
 
+// Where a plot is wider than the window, its newest and largest come first.
+for (const plot of document.querySelectorAll(".plot")) plot.scrollLeft = plot.scrollWidth;
+
 document.addEventListener("click", async ({ target: button }) => {
   if (!button.matches("button[data-copy]")) return;
   const line = button.parentElement.querySelector("code");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -114,6 +115,10 @@ def _writable(directory: Path) -> str:
     # Permissions alone tell nothing of quotas or of a file system that turned read-only.
     with tempfile.TemporaryFile(dir=directory, buffering=0) as trial:
         trial.write(b"\0" * 4096)
+    # What somebody else has put there, such as a database restored by root, tells nothing of what we may make.
+    for file in sorted(directory.glob("*.sqlite3")):
+        if not os.access(file, os.W_OK):
+            raise OSError(0, f"{file.name} cannot be written to")
     return "writable"
 
 

@@ -107,6 +107,17 @@ def test_state_directory_is_really_written_to(client: FlaskClient, environ: dict
     assert [path.name for path in directory.iterdir() if not path.name.startswith("queue.sqlite3")] == []
 
 
+def test_database_in_the_state_directory_that_cannot_be_written_to_fails(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = client.application.extensions["contimg.settings"].api_state_dir / "api.sqlite3"
+    assert failing(client) == []  # it makes the directory
+    own.touch()
+    assert failing(client) == []
+    monkeypatch.setattr(readiness.os, "access", lambda path, mode: path != own)
+    assert failing(client) == ["state"]
+
+
 def test_state_directory_that_cannot_be_made_fails(
     make_app: Callable[[Pipeline], Flask], pipeline: Pipeline, environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks import background, console, footprint, freshness, growth, scale, throughput, variants
+from tests.benchmarks import background, console, exports, footprint, freshness, growth, scale, throughput, variants
 from tests.benchmarks.plan import Plan, say
 from tests.benchmarks.report import Figure, as_json, markdown
 
@@ -24,6 +24,7 @@ PARTS = {
     "footprint": footprint.figures,
     "background": background.figures,
     "console": console.figures,
+    "exports": exports.figures,
     "variants": variants.figures,
 }
 # Measured only by name: it compares settings, and nothing is required of it.

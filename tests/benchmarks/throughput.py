@@ -50,7 +50,10 @@ def figures(plan: Plan) -> Iterator[Figure]:
         yield from _hot(plan, ports)
         yield from _cold(plan, ports, "detail", details, 0.5)
         yield from _cold(plan, ports, "page", pages, 0.3)
-        yield from _at_once(survey, service.port)
+        small = plan.survey("images-1000", images=1_000)
+        few = stack.enter_context(servers.service(plan.directory / "logs" / "few", small, plan.workers))
+        yield from _at_once(small, few.port, 1_000)
+        yield from _at_once(survey, service.port, 50_000)
         yield from _unchanged(plan, service.port)
 
 
@@ -104,10 +107,12 @@ def _load(what: str, loads: Sequence[Load], connections: int) -> Iterator[Figure
     yield Figure(f"{what}, {connections} connections, 99 %", median(load.p99_ms for load in loads), "ms")
 
 
-def _at_once(survey: Survey, port: int) -> Iterator[Figure]:
-    say("100 requests at once")
+def _at_once(survey: Survey, port: int, images: int) -> Iterator[Figure]:
+    say(f"100 requests at once, {images:,} images")
     slowest = [max(answer.seconds for answer in simultaneous(port, HOT[0], 100)) * 1000 for _ in range(15)]
-    yield at_most("100 `/images` at the same moment, until the last is answered", median(slowest), "ms", 100)
+    yield at_most(
+        f"100 `/images` at the same moment, {images:,} images, until the last is answered", median(slowest), "ms", 100
+    )
     with survey.writer() as connection:
 
         def after_a_commit() -> float:

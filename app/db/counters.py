@@ -23,15 +23,18 @@ FILE_NAME = "limits.sqlite3"
 
 _BUSY_TIMEOUT_S = 1.0
 _SWEPT_EVERY_S = 60.0
+_LATE_S = 5.0
+"""How long after a request read the clock its count may be written: others may have begun the window meanwhile."""
+
 CREATE = """CREATE TABLE IF NOT EXISTS counted (
     key TEXT PRIMARY KEY, hits INTEGER NOT NULL, ends_at REAL NOT NULL -- Unix time [s]
 ) STRICT, WITHOUT ROWID"""
-# One statement, so that no other process comes in between. A window that ends later than a whole one from now was
-# begun before the clock was put back: it counts as over.
+# One statement, so that no other process comes in between. A window that ends much later than a whole one from now
+# was begun before the clock was put back: it counts as over.
 COUNT = """INSERT INTO counted (key, hits, ends_at) VALUES (:key, max(:amount, 0), :now + :window)
 ON CONFLICT (key) DO UPDATE SET
-    hits = CASE WHEN ends_at > :now AND ends_at <= :now + :window THEN max(hits + :amount, 0) ELSE excluded.hits END,
-    ends_at = CASE WHEN ends_at > :now AND ends_at <= :now + :window THEN ends_at ELSE excluded.ends_at END
+    hits = CASE WHEN ends_at > :now AND ends_at <= :latest THEN max(hits + :amount, 0) ELSE excluded.hits END,
+    ends_at = CASE WHEN ends_at > :now AND ends_at <= :latest THEN ends_at ELSE excluded.ends_at END
 RETURNING hits"""
 READ = "SELECT hits, ends_at FROM counted WHERE key = :key AND ends_at > :now"
 FORGET = "DELETE FROM counted WHERE key = :key"
@@ -79,7 +82,8 @@ class Counters:
         """Count ``amount`` more in a window that is ``window_s`` [s] long if it begins now; how many that makes."""
         now_s = self._clock()
         with self._connection() as connection:
-            values = {"key": key, "amount": amount, "now": now_s, "window": window_s}
+            latest_s = now_s + window_s + _LATE_S
+            values = {"key": key, "amount": amount, "now": now_s, "window": window_s, "latest": latest_s}
             hits: int = connection.execute(COUNT, values).fetchall()[0][0]
             if not 0.0 <= now_s - self._swept_at < _SWEPT_EVERY_S:
                 self._swept_at = now_s

@@ -74,6 +74,12 @@ def test_clock_that_was_put_back_does_not_lock_anybody_out(counters: Counters, c
     assert counters.add("k", 60) == 1
 
 
+def test_count_that_is_written_late_does_not_begin_the_window_again(counters: Counters, clock: Clock) -> None:
+    counters.add("k", 60)
+    clock.now -= 0.001  # read by another process just before, written just after
+    assert counters.add("k", 60) == 2
+
+
 def test_what_is_given_back_never_makes_more_than_there_was(counters: Counters, clock: Clock) -> None:
     counters.add("k", 60)
     assert counters.add("k", 60, -1) == 0

@@ -178,7 +178,7 @@ class Settings(AccessSettings):
         "DSA110_RENDERINGS",
         parse.count,
         lambda settings: max(1, settings.threads // 2),
-        "Pictures and cut-outs that each gunicorn worker makes at a time; half as many again wait, the rest get 503.",
+        "Pictures and cut-outs that each gunicorn worker makes at a time; others wait, and get 503 after 15 s.",
     )
     cutout_max_pixels: int = setting(
         "DSA110_CUTOUT_MAX_PIXELS", parse.count, 16_000_000, "Most pixels of a FITS cut-out, all its planes together."

@@ -22,6 +22,7 @@ from typing import Any
 
 from app.config import Settings
 from app.web import at_hand, refusals
+from app.web.anteroom import Anteroom
 from app.web.loop import LINGER_S, PIECE, SEND_WITHIN_S, LoopWorker
 from app.web.receiving import Incoming, State
 
@@ -45,6 +46,7 @@ class PatientWorker(LoopWorker):
         # Requests that were answered at once: clients ask in the same words again and again.
         self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0
+        self._anteroom = Anteroom(1)
         self._longest_body = 0
         self._body_within_s = 0.0
         self._is_plain = (
@@ -52,8 +54,10 @@ class PatientWorker(LoopWorker):
         )
 
     def init_process(self) -> None:
-        """Learn how long a body may be, and may take, and serve."""
+        """Learn how long a body may be, and may take, how many threads pictures may hold, and serve."""
         settings = Settings.from_environment()
+        # One more than draw, for what was drawn before; and one that does neither.
+        self._anteroom = Anteroom(max(1, min(settings.renderings + 1, self.cfg.threads - 1)))
         self._longest_body, self._body_within_s = settings.max_body_bytes, settings.request_timeout_s
         super().init_process()
 
@@ -95,6 +99,8 @@ class PatientWorker(LoopWorker):
         """Keep the connection, or part from it without waiting for the client; runs in the main loop."""
         if self._is_plain:
             self._release(conn)
+            self._anteroom.leave(conn)
+            self._let_in()
         if self._is_plain and not fs.cancelled() and fs.exception() is None and not fs.result():
             self._part(conn)
         else:
@@ -107,6 +113,7 @@ class PatientWorker(LoopWorker):
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_EVERY_S
+        self._let_in()
         if not self.alive:
             # A request that has begun, and an answer that goes out, keep their time.
             for conn in self._waiting:
@@ -176,11 +183,17 @@ class PatientWorker(LoopWorker):
         answer = self._at_hand(conn) if conn.incoming.is_bare else None
         if answer is None:
             self._forget(conn)
-            super().enqueue_req(conn)
+            if self._anteroom.enter(conn, conn.incoming.data):
+                super().enqueue_req(conn)
         else:
             self._release(conn)
             conn.incoming = None
             self._send(conn, memoryview(answer.data), then=self._expect_another if answer.keep else self._part)
+
+    def _let_in(self) -> None:
+        """Give threads the pictures for which there is a place now."""
+        for conn in self._anteroom.due():
+            super().enqueue_req(conn)
 
     def _at_hand(self, conn: Any) -> at_hand.Answer | None:
         words = bytes(conn.incoming.data)

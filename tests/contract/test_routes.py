@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,10 @@ from werkzeug.routing import Rule
 from app import blueprints, create_app
 from app.config import Settings
 from app.schemas.base import Schema
+from app.web.anteroom import DRAWN
+from app.web.api import RATE_LIMITED
 from app.web.auth import PUBLIC, WRITE
+from app.web.ratelimit import RENDERINGS
 from tests.contract.snapshot import SNAPSHOT, document
 
 # Questions too long for an address.
@@ -52,6 +56,14 @@ def test_reads_are_public_and_writes_are_not(app: Flask) -> None:
         access = app.view_functions[rule.endpoint]._apidoc["access"]  # type: ignore[attr-defined]
         writes = (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"} and rule.rule not in READS_BY_POST
         assert access == (WRITE if writes else PUBLIC), rule.rule
+
+
+def test_anteroom_knows_every_route_that_draws_and_no_other(app: Flask) -> None:
+    for rule in app.url_map.iter_rules():
+        draws = getattr(app.view_functions[rule.endpoint], "_apidoc", {}).get(RATE_LIMITED) == RENDERINGS
+        for form in ("png", "svg"):
+            target = re.sub(r"<[^<>]*>", "x", re.sub(r"<any\([^()]*\):format>", form, rule.rule))
+            assert bool(DRAWN.match(f"GET {target}?a=1 HTTP/1.1".encode())) == draws, target
 
 
 def test_no_write_is_reached_without_credentials(app: Flask) -> None:

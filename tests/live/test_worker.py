@@ -8,10 +8,13 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.live.conftest import StartServer
 from tests.support.pipeline import Pipeline
+from tests.support.radio_images import write_image
 from tests.support.server import Server
 
 pytestmark = pytest.mark.live
@@ -193,6 +196,18 @@ def test_what_is_not_at_hand_is_counted_and_logged_once(server: Server) -> None:
 
     server.wait_until(lambda: len(seen()) >= 3)
     assert seen() == [("/api/v1/images", "miss"), ("/api/v1/images", "hit"), ("/livez", "miss")]
+
+
+def test_pictures_asked_for_at_once_wait_without_a_thread_and_all_arrive(
+    tmp_path: Path, survey: Pipeline, start_server: StartServer
+) -> None:
+    drawn = [survey.make_image(path=str(write_image(tmp_path / f"{n}.fits"))) for n in range(8)]
+    # With four threads, two draw and one waits for its turn: where more came in, they would be refused.
+    four = start_server(survey, DSA110_WORKERS="1", DSA110_THREADS="4", DSA110_DATA_ROOTS=str(tmp_path))
+    pictures = [words(f"/api/v1/images/{number}/thumbnail", "Connection: close") for number in drawn]
+    with contextlib.ExitStack() as stack:
+        asked = [stack.enter_context(asking(four, 1, picture))[0] for picture in pictures * 3]
+        assert [read(connection)[0].split()[1] for connection in asked] == [b"200"] * len(asked)
 
 
 def test_reload_lets_an_upload_come_to_its_end(server: Server) -> None:

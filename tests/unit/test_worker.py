@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from gunicorn.workers.gthread import ThreadWorker
 
+from app.web.anteroom import MOST_WAITING, PATIENCE_S, Anteroom
 from app.web.worker import PatientWorker
+
+PICTURE = b"GET /api/v1/images/7/thumbnail?size=256 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,51 @@ def test_where_there_is_no_room_nothing_is_taken_in_for_a_while(monkeypatch: pyt
     worker._accept_at = 0.0
     worker.set_accept_enabled(True)
     assert enabled == [False, True]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_pictures_wait_for_a_place_in_the_order_in_which_they_were_asked_for() -> None:
+    anteroom = Anteroom(2)
+    assert [anteroom.enter(conn, PICTURE) for conn in "abcde"] == [True, True, False, False, False]
+    assert anteroom.due() == []
+    anteroom.leave("b")
+    assert anteroom.due() == ["c"]
+    for conn in "ac":
+        anteroom.leave(conn)
+    assert anteroom.due() == ["d", "e"]
+    anteroom.leave("d")
+    assert anteroom.enter("f", PICTURE)
+
+
+def test_what_is_no_picture_never_waits_and_takes_no_place() -> None:
+    anteroom = Anteroom(1)
+    for n, target in enumerate(("images/7", "images?name=/thumbnail", "images/7/fits", "stats/timeline")):
+        assert anteroom.enter(n, f"GET /api/v1/{target} HTTP/1.1\r\n".encode()), target
+    assert anteroom.enter("a", PICTURE)
+    anteroom.leave(0)
+    assert not anteroom.enter("b", PICTURE), "who leaves from elsewhere makes no place"
+
+
+def test_nobody_waits_for_a_picture_longer_than_their_patience() -> None:
+    clock = Clock()
+    anteroom = Anteroom(1, clock)
+    assert [anteroom.enter(conn, PICTURE) for conn in "ab"] == [True, False]
+    clock.now = PATIENCE_S / 2
+    assert not anteroom.enter("c", PICTURE)
+    assert anteroom.due() == []
+    clock.now = PATIENCE_S
+    assert anteroom.due() == ["b"]
+    clock.now = 1.5 * PATIENCE_S
+    assert anteroom.due() == ["c"]
+
+
+def test_the_many_for_whom_there_is_no_room_are_let_through() -> None:
+    anteroom = Anteroom(1)
+    answers = [anteroom.enter(n, PICTURE) for n in range(MOST_WAITING + 3)]
+    assert [n for n, through in enumerate(answers) if through] == [0, MOST_WAITING + 1, MOST_WAITING + 2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from flask import request
@@ -19,6 +19,10 @@ class Step(NamedTuple):
 
 
 _AGAIN = "Try again in a moment; the page will be as it was."
+NAMES = Step(
+    "A source goes by the name that this survey gave it, letter for letter; the list of sources finds it by how that "
+    "begins. Fields are no sources: the filter Field finds what bears their name."
+)
 _DOCTOR = Step("See what is wrong with this installation, on the host of the service:", command="contimg-api doctor")
 
 _BY_CODE: Mapping[str, tuple[Step, ...]] = {
@@ -48,14 +52,14 @@ def advice_on(problem: Mapping[str, Any]) -> list[Step]:
     if problem["status"] == 404:
         steps.append(Step("It may have been removed, or the link may be incomplete. Look it up in the lists above."))
     if problem["status"] in {400, 422} and request.args:
-        steps.extend(_without_faults(problem))
-        steps.append(Step("Drop every filter", here([])))
+        names = {fault["field"] for fault in problem["errors"]} | {problem["details"].get("field", "")}
+        steps.extend(corrections(names))
     return steps
 
 
-def _without_faults(problem: Mapping[str, Any]) -> list[Step]:
-    """The same page without what was not understood."""
-    names = {fault["field"] for fault in problem["errors"]} | {problem["details"].get("field", "")}
+def corrections(names: Collection[str]) -> list[Step]:
+    """The same page without the parameters that were not understood, and without any."""
     given = list(request.args.items(multi=True))
     kept = [(name, value) for name, value in given if name not in names]
-    return [Step("Keep the rest and drop what was not understood", here(kept))] if kept and kept != given else []
+    rest = [Step("Keep the rest and drop what was not understood", here(kept))] if kept and kept != given else []
+    return [*rest, Step("Drop every filter", here([]))]

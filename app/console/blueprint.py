@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -11,7 +10,7 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
-from app.console import render
+from app.console import forms, render
 from app.console.advice import advice_on
 from app.console.links import here
 from app.domain.errors import ContimgError
@@ -20,8 +19,6 @@ from app.web.api import CACHEABLE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Powers of ten of a flux that are written out.
-_MOST_DIGITS = 30
 # No style attribute, no inline script, nothing from elsewhere: what a page shows cannot run.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -44,26 +41,12 @@ def cacheable(view: F) -> F:
 
 @blp.before_request
 def canonical() -> Answer | None:
-    """Lead from what a form sends to the URL that the API would understand: no empty values, fluxes in Jy."""
+    """Lead from what a form sends to the URL that the API would understand: no empty values, its own words."""
     given = list(request.args.items(multi=True))
-    meant = [in_jansky(name, value) for name, value in given if value.strip()]
-    if given == meant:
+    wanted = [forms.meant(name, value) for name, value in given if value.strip()]
+    if given == wanted:
         return None
-    return redirect(here(meant))
-
-
-def in_jansky(name: str, value: str) -> tuple[str, str]:
-    """A parameter that a form asks for in mJy, as the API knows it in Jy; any other as it is."""
-    if not name.endswith("_mjy"):
-        return name, value
-    meant = name.removesuffix("_mjy") + "_jy"
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return meant, value
-    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-        return meant, value  # no flux of any source; the API says what it thinks of it
-    return meant, f"{(number / 1000).normalize():f}"
+    return redirect(here(wanted))
 
 
 @blp.after_request

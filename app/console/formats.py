@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -44,6 +45,12 @@ def number(value: Any, digits: int = 4) -> Markup | str:
 def whole(value: Any) -> Markup | str:
     """A count, in groups of three."""
     return f"{value:,}".replace(",", "\u202f") if is_known(value) else MISSING
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things: ``1 image``, ``3 batches``."""
+    plural = f"{noun}{'es' if noun.endswith('ch') else 's'}"
+    return f"{whole(n)} {noun if n == 1 else plural}"
 
 
 @_KEPT
@@ -131,7 +138,19 @@ def grade(word: str | None) -> Markup:
 @lru_cache(maxsize=256)
 def state(word: str) -> Markup:
     """The state of a job or of something watched."""
-    return Markup('<span class="state {}">{}</span>').format(_STATES.get(word, "odd"), word)
+    return Markup('<span class="state {}">{}</span>').format(_STATES.get(word, "odd"), spelt(word))
+
+
+def spelt(word: str) -> str:
+    """A state as these pages spell it: the queue's own word for cancelled has one l less."""
+    return "cancelled" if word == "canceled" else word
+
+
+def as_set(value: Any) -> Markup:
+    """A value of a configuration: text as it is, anything else as JSON."""
+    if value is None or isinstance(value, str):
+        return text(value)
+    return escape(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def file_name(path: str | None) -> Markup:
@@ -164,6 +183,7 @@ _STATES = {
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "whole": whole,
+    "counted": counted,
     "degrees": degrees,
     "ra": right_ascension,
     "dec": declination,
@@ -174,6 +194,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "lasting": lasting,
     "grade": grade,
     "state": state,
+    "as_set": as_set,
     "file_name": file_name,
     "in_milli": in_milli,
     "known": text,

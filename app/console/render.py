@@ -12,6 +12,7 @@ from flask import Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.console import cells, formats, links
+from app.console.forms import typed
 from app.version import VERSION
 
 ROOM = Path(__file__).parent
@@ -30,11 +31,14 @@ NAVIGATION = (
 )
 
 
-def page(template: str, **context: Any) -> Response:
+def page(template: str, status: int = 200, **context: Any) -> Response:
     """A page; templates see what is given here, the links, and where they are."""
     section = request.path.removeprefix(links.CONSOLE).strip("/").partition("/")[0]
     html = environment().get_template(template).render(section=section, **context)
-    return Response(html, content_type="text/html; charset=utf-8")
+    made = Response(html, status, content_type="text/html; charset=utf-8")
+    if status >= 400:
+        made.headers["Cache-Control"] = "no-store"
+    return made
 
 
 @cache
@@ -48,7 +52,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    made.filters.update(formats.FILTERS)
+    made.filters.update(formats.FILTERS, typed=typed)
     made.globals.update(links=links, asset=asset, navigation=NAVIGATION, version=VERSION)
     made.globals.update(label_of=cells.label, pairs_of=pairs_of, to_milli=cells.in_milli)
     return made

@@ -32,12 +32,13 @@ class Concern(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """Everything that is watched, and what of it needs attention."""
+    """Everything that is watched, the neighbours that nobody answers for, and what needs attention."""
 
     databases: Sequence[Watched]
     disks: Sequence[Watched]
     queue: QueueOverview
     neighbours: Sequence[Watched]
+    unreached: Sequence[str]
     concerns: Sequence[Concern]
 
 
@@ -49,6 +50,7 @@ def look_around(jobs: Sequence[Job]) -> Watch:
     jobs
         Those that run, wait or have failed.
     """
+    neighbours = _neighbours(services().monitor.overview())
     health, queue = services().health.report(detailed=True), services().queue.overview()
     return Watch(
         databases=[_database(name, word) for name, word in (health.databases or {}).items()],
@@ -57,7 +59,8 @@ def look_around(jobs: Sequence[Job]) -> Watch:
             for path, space in (health.disk or {}).items()
         ],
         queue=queue,
-        neighbours=_neighbours(services().monitor.overview()),
+        neighbours=[each for each in neighbours if each.state != "stopped"],
+        unreached=[each.name for each in neighbours if each.state == "stopped"],
         concerns=[*_concerns_of_health(health), *_concerns_of_work(queue, jobs)],
     )
 

@@ -57,6 +57,7 @@ class InvalidValue(ContimgError):
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"Validation failed for '{field}': {reason}", field=field)
+        self.reason = reason
 
 
 class FileNotAccessible(ContimgError):

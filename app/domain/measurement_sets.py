@@ -9,6 +9,10 @@ from app.domain.columns import Column, Kind
 from app.domain.qa import Grade, grade_of_stage, ms_summary
 from app.domain.run_id import run_id
 
+# What the pipeline is known to write, in the order in which it happens; there may be others.
+KNOWN_STAGES = ("ingested", "converted", "calibrated", "imaged", "mosaicked", "cataloged")
+KNOWN_STATUSES = ("pending", "converted", "done", "failed", "skipped_no_caltables")
+
 
 class MeasurementSet(NamedTuple):
     """A measurement set as lists show it; pointing in ICRS degrees, times in Unix seconds."""

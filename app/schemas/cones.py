@@ -16,10 +16,9 @@ _PARAMETERS = ("ra_deg", "dec_deg", "name", "radius_deg", "radius_arcsec", "matc
 class Angle(ma.fields.Field[float]):
     """An angle in degrees, or sexagesimal; right ascensions then in hours."""
 
-    def __init__(self, low: float, high: float, *, hours: bool, description: str) -> None:
-        super().__init__(
-            validate=ma.validate.Range(min=low, max=high), metadata={"type": "string", "description": description}
-        )
+    def __init__(self, low: float, high: float, *, hours: bool, description: str, **kwargs: Any) -> None:
+        metadata = {"type": "string", "description": description}
+        super().__init__(validate=ma.validate.Range(min=low, max=high), metadata=metadata, **kwargs)
         self._hours = hours
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:

@@ -9,6 +9,7 @@ import marshmallow as ma
 from app.domain.pictures import COLOUR_MAPS, STRETCHES, THEMES, AnimationRequest, CutoutRequest, Look
 from app.schemas import fields
 from app.schemas.base import Schema
+from app.schemas.cones import Angle
 from app.schemas.lists import ListQuery
 
 LARGEST_SIZE_ARCSEC = 36_000.0
@@ -91,15 +92,19 @@ class PreviewQuery(Schema):
 class CutoutQuery(PreviewQuery):
     """What is cut out; how it looks matters for `png` only."""
 
-    ra_deg = ma.fields.Float(
+    ra_deg = Angle(
+        0,
+        360,
+        hours=True,
         load_default=None,
-        validate=ma.validate.Range(min=0.0, max=360.0),
-        metadata={"description": "Right ascension of the centre, ICRS [deg]."},
+        description="Right ascension of the centre, ICRS: degrees, or `05:34:31.9`, `5h34m31.9s`.",
     )
-    dec_deg = ma.fields.Float(
+    dec_deg = Angle(
+        -90,
+        90,
+        hours=False,
         load_default=None,
-        validate=ma.validate.Range(min=-90.0, max=90.0),
-        metadata={"description": "Declination of the centre, ICRS [deg]."},
+        description="Declination of the centre, ICRS: degrees, or `+22:00:52`, `22d00m52s`.",
     )
     source = ma.fields.String(
         load_default=None,

@@ -38,14 +38,13 @@ class Site(NamedTuple):
 def demo_site(directory: Path, **settings: str) -> Iterator[Site]:
     """A gunicorn over a demo survey in a directory."""
     demo = build_demo(directory / "survey", if_missing=True)
-    usual = {"DSA110_WORKERS": "1", "DSA110_THREADS": "8", "DSA110_LOG_REQUESTS": "false", "DSA110_API_KEYS": KEY}
-    usual["DSA110_RENDERINGS"] = "8"  # as many as a browser asks for at a time, so that none is sent away
+    usual = {"DSA110_WORKERS": "1", "DSA110_LOG_REQUESTS": "false", "DSA110_API_KEYS": KEY}
     with Server(directory / "server", None, **{**usual, **demo.environment, **settings}) as server:
         yield Site(server, demo)
 
 
 def fill(path: str, demo: Demo) -> str:
-    """A path with the names of this survey in it: ``{ms}``, ``{cal}``, ``{run}``, ``{rerun}``, ``{source}``."""
+    """A path with the names of this survey in it: ``{ms}``, ``{cal}``, ``{run}`` …"""
     if "{" not in path:
         return path
     products = sqlite3.connect(demo.directory / "state" / "products.sqlite3")
@@ -56,7 +55,8 @@ def fill(path: str, demo: Demo) -> str:
         rerun = _first(products, "SELECT run_id FROM jobs WHERE type = 'pipeline_rerun' AND status = 'running'")
         cal = _first(registry, "SELECT path FROM caltables WHERE status = 'active' ORDER BY id LIMIT 1")
         source = _first(products, "SELECT source_id FROM photometry GROUP BY 1 ORDER BY max(flux_jy) DESC LIMIT 1")
-    names = {"ms": ms, "run": run, "rerun": rerun, "cal": cal, "source": source}
+        ra_deg = _first(products, "SELECT center_ra_deg FROM images WHERE id = 1")
+    names = {"ra": ra_deg, "ms": ms, "run": run, "rerun": rerun, "cal": cal, "source": source}
     return path.format(**{name: quote(value, safe="") for name, value in names.items()})
 
 
@@ -70,6 +70,8 @@ VIEWS = (
     View("images", "images?limit=10"),
     View("images-grid", "images?view=grid&qa_grade=good&limit=12"),
     View("image", "images/1?sources=true"),
+    View("piece", "images/1/piece?ra_deg={ra}&dec_deg=37.2&size_arcsec=900"),
+    View("piece-refused", "images/1/piece?ra_deg=noon&dec_deg=37.2&size_arcsec=300", 422),
     View("header", "images/1/header"),
     View("sources", "sources?min_eta=1.5&limit=10"),
     View("source", "sources/{source}"),

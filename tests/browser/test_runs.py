@@ -87,6 +87,7 @@ def test_rerun_is_ordered_and_followed_to_its_end(works: Works, open_page: Open)
     assert page.locator("progress").evaluate("bar => bar.value") == 40
     Path(f"{works.script}.go").touch()
     expect(state).to_have_text("completed")
+    expect(page.locator("[data-answer]")).to_be_empty()
     expect(log).to_contain_text("<b>done & dusted</b>")
     assert log.locator("b").count() == 0, "a log is text"
     expect(page.get_by_role("button", name="Run again")).to_be_enabled()
@@ -106,7 +107,7 @@ def test_run_is_cancelled_with_the_key_that_the_tab_keeps(works: Works, open_pag
     expect(page.get_by_role("log")).to_contain_text("begun")
     cancel = page.get_by_role("button", name="Cancel this run")
     cancel.click()
-    expect(page.locator("[data-answer]")).to_contain_text("canceled")
+    expect(page.locator("[data-answer]")).to_contain_text("cancelled")
     expect(page.locator("[data-state]")).to_have_text("cancelled")
     expect(cancel).to_have_count(0)
     assert page.evaluate("document.cookie") == ""

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from app.console.blueprint import in_jansky
 from app.console.cells import in_milli
+from app.console.forms import in_jansky, meant
 from tests.console.test_console_pages import Elements
 from tests.support.pipeline import BASE_MJD, Pipeline
 
@@ -127,6 +127,64 @@ def test_nonsense_stays_as_it_is_for_the_api_to_refuse() -> None:
     assert in_jansky("name", "x_mjy") == ("name", "x_mjy")
 
 
+def test_day_until_which_is_asked_is_in_it(demo: FlaskClient) -> None:
+    answer = demo.get("/console/images?min_observed_mjd=2025-11-02&max_observed_mjd=2025-11-02&limit=100")
+    assert answer.headers["Location"] == (
+        "/console/images?min_observed_mjd=2025-11-02&max_observed_mjd=2025-11-02T23:59:59.999Z&limit=100"
+    )
+    page = unescape(demo.get(answer.headers["Location"]).text)
+    day = [row for row in demo.get("/api/v1/images?limit=1000&fields=id,observed_mjd").get_json()
+           if 60981 <= row["observed_mjd"] < 60982]  # fmt: skip
+    assert len(day) > 1
+    assert sorted(ids_in(page, "images")) == sorted(row["id"] for row in day)
+    assert re.search(r'name="max_observed_mjd" value="2025-11-02"', page)
+    assert "observed ≤ 2025-11-02 " in page
+    assert meant("max_observed_mjd", "60981") == ("max_observed_mjd", "60981")
+    assert meant("min_observed_mjd", "2025-11-02") == ("min_observed_mjd", "2025-11-02")
+
+
+# What was asked, the status, what was not understood and why, the control that is marked, and what can be kept.
+REFUSED = [
+    ("images?max_noise_jy=loud&field_name=3C286", 422, "noise ≤ loud mJy/beam", "valid number", "max_noise_mjy",
+     "images?field_name=3C286"),
+    ("images?max_observed_mjd=soon&view=grid", 400, "observed ≤ soon", "ISO 8601", "max_observed_mjd",
+     "images?view=grid"),
+    ("images?ra_deg=180&radius_deg=1", 422, "dec deg", "needs ra_deg and dec_deg", "dec_deg", None),
+    ("sources?name=3C286&radius_arcsec=60&min_eta=high", 422, "η ≥ high", "valid number", "min_eta",
+     "sources?name=3C286&radius_arcsec=60"),
+    ("sources?name=3C286&radius_arcsec=60", 404, "name = 3C286", "not found", "name", "sources?radius_arcsec=60"),
+    ("ms?min_mid_mjd=x&stage=imaged", 400, "observed ≥ x", "ISO 8601", "min_mid_mjd", "ms?stage=imaged"),
+    ("jobs?nonsense=2", 422, "nonsense = 2", "Unknown parameter", None, None),
+    ("cal?cursor=broken&status=active", 400, "cursor = broken", "first page", None, "cal?status=active"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "status", "words", "reason", "marked", "kept"), REFUSED)
+def test_filter_that_is_refused_stays_in_the_form(
+    demo: FlaskClient, query: str, status: int, words: str, reason: str, marked: str | None, kept: str | None
+) -> None:
+    answer = demo.get(f"/console/{query}")
+    page = unescape(answer.text)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (status, "no-store")
+    said = page[page.index('id="refused"') : page.index("</section>")]
+    assert words in said
+    assert reason in said
+    assert (f'href="/console/{kept}">Keep the rest' in said) == (kept is not None)
+    fields = {each["name"]: each for each in Elements(answer.text).of("input") if "name" in each}
+    assert [name for name, field in fields.items() if "aria-invalid" in field] == ([marked] if marked else [])
+    for name, value in parse_qsl(urlsplit(query).query):
+        control = fields.get(name) or fields.get(name.replace("_jy", "_mjy"), {"value": value})
+        assert control["value"] == value, name
+    assert "The same with curl" not in page
+    assert "Every page:" not in page
+
+
+def test_counts_are_told_in_the_right_number(demo: FlaskClient) -> None:
+    assert "<span>1 image shown" in demo.get("/console/images?id=7").text
+    assert "<span>2 images shown" in demo.get("/console/images?id=7&id=8").text
+    assert "the number of rows is zero" in demo.get("/console/images?limit=0").text
+
+
 def test_heads_sort_and_then_turn_round(demo: FlaskClient) -> None:
     page = unescape(demo.get("/console/images?qa_grade=good").text)
     assert 'href="/console/images?qa_grade=good&sort=-noise_jy"' in page
@@ -175,6 +233,46 @@ def test_candidates_are_those_of_the_api(demo: FlaskClient) -> None:
     answer = demo.get(curl_of(page)).get_json()
     assert ids_in(page, "sources") == [each["id"] for each in answer["candidates"]] != []
     assert page.count('class="point out"') == len(answer["candidates"])
+
+
+def test_where_no_source_exceeds_the_thresholds_lower_ones_are_offered(demo: FlaskClient) -> None:
+    page = unescape(demo.get("/console/candidates?min_n=3").text)
+    assert "No source exceeds both thresholds" in page
+    for sigma in ("2", "1"):
+        assert f'href="/console/candidates?n_sigma={sigma}&min_n=3"' in page
+    assert "n_sigma=2&" not in demo.get("/console/candidates?n_sigma=1.5").text
+
+
+def test_piece_is_shown_before_it_is_taken(demo: FlaskClient) -> None:
+    asked = "ra_deg=12:00:10&dec_deg=%2B37:12:00&size_arcsec=300"
+    page = demo.get(f"/console/images/1/piece?{asked}")
+    assert page.status_code == 200
+    assert "75 × 75 pixels" in page.text
+    links = [each for each in Elements(page.text).of("a") if "/cutout?" in each.get("href", "")]
+    for link, kind in zip(links, ("application/fits", "image/png"), strict=True):
+        with demo.get(link["href"]) as picture:
+            assert (picture.status_code, picture.mimetype) == (200, kind)
+    assert curl_of(page.text.replace("curl -OJ", "curl")) == links[0]["href"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "says"),
+    [
+        ("ra_deg=noon&dec_deg=37&size_arcsec=300", 422, "Position</b>: Expected an angle"),
+        ("ra_deg=180&dec_deg=37.2&size_arcsec=wide", 422, "Side</b>: Not a valid number"),
+        ("ra_deg=0&dec_deg=-80&size_arcsec=300", 404, "Position</b>: "),
+        ("", 422, "Position</b>: Give ra_deg and dec_deg"),
+    ],
+)
+def test_piece_that_cannot_be_cut_says_why_beside_the_form(
+    demo: FlaskClient, asked: str, status: int, says: str
+) -> None:
+    page = demo.get(f"/console/images/1/piece?{asked}")
+    assert page.status_code == status
+    assert says in page.text
+    assert "<img" not in page.text
+    fields = {each["name"]: each["value"] for each in Elements(page.text).of("input")}
+    assert fields == {"ra_deg": "", "dec_deg": "", "size_arcsec": "", **dict(parse_qsl(asked))}
 
 
 def test_missing_and_infinite_values_are_shown_as_unknown(client: FlaskClient, pipeline: Pipeline) -> None:

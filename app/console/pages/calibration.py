@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from app.console import links, lookup, render
 from app.console.blueprint import blp, cacheable
-from app.console.listing import ListKind
+from app.console.listing import ListKind, show
 from app.console.windows import windows
 from app.domain.calibration import CAL_COLUMNS
 from app.domain.time import mjd_from_unix
@@ -42,7 +42,7 @@ def list_tables() -> Response:
     """Calibration tables that meet the filters, and when they are valid."""
     listed = LIST.asked()
     drawn = windows({name: row.get(name) for name in DRAWN} for row in listed.records)
-    return render.page("calibration.html", listed=listed, drawn=drawn, args=request.args, curl=listed.curl)
+    return show("calibration.html", listed, drawn=drawn)
 
 
 @blp.route("/cal/<filepath:path>")

@@ -33,10 +33,17 @@ def list_candidates() -> Response:
         plane=plane(_some(whole), *thresholds),
         n_sources=len(whole.ids),
         most_points=MOST_POINTS,
+        lower=_lower(query, asked),
         asked_plot=[pair for pair in asked if pair[0] != "limit"],
         args=request.args,
         curl=links.curl("sources/candidates", asked),
     )
+
+
+def _lower(query: CandidateQuery, asked: list[tuple[str, str]]) -> list[tuple[int, str]]:
+    """Thresholds below those that were asked for [σ], and where they lead."""
+    kept = [pair for pair in asked if pair[0] != "n_sigma"]
+    return [(n, links.here([("n_sigma", str(n)), *kept])) for n in (2, 1) if n < query.n_sigma]
 
 
 def _some(whole: Plane) -> list[Metrics]:

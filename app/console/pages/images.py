@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from flask import Response, request
+from werkzeug.exceptions import UnprocessableEntity
 
 from app.console import links, render
 from app.console.blueprint import blp, cacheable
-from app.console.listing import ListKind
+from app.console.forms import Refusal, Typed, faults_of
+from app.console.listing import ListKind, show
 from app.console.provenance import chain_of
+from app.domain.errors import CutoutTooLarge, InvalidValue, NoCoordinates, OutsideImage
 from app.domain.images import IMAGE_COLUMNS
 from app.domain.paging import PageRequest
 from app.domain.pictures import COLOUR_MAPS, STRETCHES
 from app.schemas.images import ImageQuery
-from app.schemas.pictures import PreviewQuery
+from app.schemas.pictures import CutoutQuery, PreviewQuery
 from app.web.api import Parser
 from app.web.context import services
 
 MOST_SOURCES = 25
+# What file names are known to say; there may be others.
+TYPES = ("image", "pbcor", "mosaic", "residual", "psf", "model", "dirty")
 
 LIST = ListKind(
     "images",
@@ -35,7 +40,8 @@ LIST = ListKind(
     lambda page: services().images.page(page),
 )  # fmt: skip
 
-_PREVIEW = PreviewQuery()
+_PREVIEW, _CUTOUT = PreviewQuery(), CutoutQuery()
+_PIECE = {"ra_deg": "Position", "dec_deg": "Dec", "size_arcsec": "Side"}
 _LOOK = ("size", "stretch", "cmap", "beam", "sources", "grid")
 
 
@@ -63,7 +69,7 @@ def list_images() -> Response:
     """Images that meet the filters."""
     view = "grid" if request.args.get("view") == "grid" else "table"
     listed = LIST.asked()
-    return render.page("images.html", listed=listed, view=view, args=request.args, curl=listed.curl)
+    return show("images.html", listed, view=view, types=TYPES)
 
 
 @blp.route("/images/<image_id>")
@@ -92,6 +98,31 @@ def image(image_id: str) -> Response:
             facts_line,
             links.curl(f"images/{number}/sources", [("limit", str(MOST_SOURCES)), ("count", "exact")]),
         ],
+    )
+
+
+@blp.route("/images/<image_id>/piece")
+def piece(image_id: str) -> Response:
+    """A square cut out of an image."""
+    found = services().images.get(image_id)
+    extent, refusal = None, None
+    try:
+        extent = services().pictures.extent(image_id, Parser().parse(_CUTOUT, request, location="query"))
+    except (UnprocessableEntity, InvalidValue) as error:
+        refusal = Refusal(422, faults_of(error), [])
+    except (OutsideImage, NoCoordinates, CutoutTooLarge) as error:
+        refusal = Refusal(404 if isinstance(error, OutsideImage) else 422, {"ra_deg": error.message}, [])
+    asked = [(name, request.args[name]) for name in _PIECE if name in request.args]
+    return render.page(
+        "piece.html",
+        refusal.status if refusal else 200,
+        image=found,
+        extent=extent,
+        refusal=refusal,
+        faults=[(_PIECE.get(name, name), reason) for name, reason in refusal.faults.items()] if refusal else [],
+        asked=asked,
+        args=Typed.of(request.args, refusal),
+        **({} if refusal else {"curl": links.curl(f"images/{found.id}/cutout", asked, "-OJ")}),
     )
 
 

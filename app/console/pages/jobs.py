@@ -6,9 +6,11 @@ from flask import Response, request
 
 from app.console import links, lookup, render
 from app.console.blueprint import blp, cacheable
-from app.console.listing import ListKind
+from app.console.formats import spelt
+from app.console.listing import ListKind, show
 from app.console.runs import Run, calibrators_of, chain_of_run, find_run
 from app.domain.jobs import JOB_COLUMNS
+from app.domain.measurement_sets import KNOWN_STAGES
 from app.domain.paging import Page
 from app.domain.queue import QueueJob
 from app.schemas.jobs import STATES, JobQuery
@@ -28,7 +30,7 @@ LIST = ListKind(
 )
 
 _QUEUE = QueueJobQuery()
-_QUEUE_STATES = ("queued", "started", "finished", "failed", "canceled")
+_QUEUE_STATES = [(word, spelt(word)) for word in ("queued", "started", "finished", "failed", "canceled")]
 
 
 @blp.route("/jobs")
@@ -36,7 +38,7 @@ _QUEUE_STATES = ("queued", "started", "finished", "failed", "canceled")
 def list_jobs() -> Response:
     """Runs that meet the filters."""
     listed = LIST.asked()
-    return render.page("jobs.html", listed=listed, states=STATES, args=request.args, curl=listed.curl)
+    return show("jobs.html", listed, states=STATES, stages=KNOWN_STAGES)
 
 
 @blp.route("/jobs/<run_id>")
@@ -76,6 +78,7 @@ def queue() -> Response:
         states=_QUEUE_STATES,
         args=request.args,
         curl=lookup.curl("queue/jobs"),
+        more=[links.curl("queue")],
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response
 
 from app.console import links, lookup, render
 from app.console.blueprint import blp, cacheable
-from app.console.listing import ListKind
+from app.console.listing import ListKind, show
 from app.console.pages import calibration, images, jobs
 from app.console.windows import windows
-from app.domain.measurement_sets import MS_COLUMNS
+from app.domain.measurement_sets import KNOWN_STAGES, KNOWN_STATUSES, MS_COLUMNS
 from app.schemas.ms import MsQuery
 from app.web.context import services
 
@@ -40,7 +40,7 @@ _JOB = ("run_id", "status", "started_at", "finished_at")
 def list_measurement_sets() -> Response:
     """Measurement sets that meet the filters."""
     listed = LIST.asked()
-    return render.page("measurement_sets.html", listed=listed, args=request.args, curl=listed.curl)
+    return show("measurement_sets.html", listed, stages=KNOWN_STAGES, statuses=KNOWN_STATUSES)
 
 
 @blp.route("/ms/<filepath:path>")

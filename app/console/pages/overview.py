@@ -10,7 +10,7 @@ from app.console import links, render
 from app.console.blueprint import blp
 from app.console.sky import sky_map
 from app.console.watch import look_around
-from app.domain.columns import named
+from app.domain.columns import Column, named
 from app.domain.images import IMAGE_COLUMNS
 from app.domain.jobs import JOB_COLUMNS
 from app.domain.paging import PageRequest
@@ -46,14 +46,27 @@ def overview() -> Response:
         timeline=_timeline(newest, statistics.meta.generated_at),
         days=DAYS,
         curl=links.curl("stats"),
+        more=[
+            links.curl("images", [("fields", _names(_SHOWN)), ("limit", str(NEWEST))]),
+            links.curl("images", [("fields", _names(_POINTINGS)), ("limit", str(MOST_POINTINGS)), ("format", "csv")]),
+            links.curl("jobs", [*(("status", word) for word in OPEN), ("limit", str(MOST_JOBS))]),
+            links.curl("stats/timeline", [("days", str(DAYS))]),
+            links.curl("health", [("detailed", "true")]),
+            links.curl("queue"),
+            links.curl("services/status"),
+        ],
     )
 
 
-def _images(limit: int, columns: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _images(limit: int, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
     """The newest images, by name of column."""
     page = services().images.page(PageRequest(limit, selection=Selection(columns=columns)))
     names = [column.name for column in columns]
     return [dict(zip(names, row, strict=True)) for row in page.items]
+
+
+def _names(columns: tuple[Column, ...]) -> str:
+    return ",".join(column.name for column in columns)
 
 
 def _timeline(newest: list[dict[str, Any]], now: float) -> list[tuple[str, str]]:

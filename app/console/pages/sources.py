@@ -7,7 +7,8 @@ from flask import Response, request
 from app.console import links, render
 from app.console.blueprint import blp, cacheable
 from app.console.charts import Metrics, Plane, light_curve, plane
-from app.console.listing import Listed, ListKind
+from app.console.listed import Listed
+from app.console.listing import ListKind, show
 from app.console.metrics import definitions
 from app.domain.sources import SOURCE_COLUMNS
 from app.schemas.sources import SourceQuery
@@ -36,7 +37,7 @@ LIST = ListKind(
 def list_sources() -> Response:
     """Sources that meet the filters."""
     listed = LIST.asked()
-    return render.page("sources.html", listed=listed, plane=_plane(listed), args=request.args, curl=listed.curl)
+    return show("sources.html", listed, plane=_plane(listed) if listed.items else None)
 
 
 @blp.route("/sources/<source_id>")

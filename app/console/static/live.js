@@ -89,6 +89,7 @@
     on("complete", ({ success, error }) => {
       stream.close();
       if (success) bar.value = 100;
+      if (state !== "cancelled") tell(""); // what was said of the order is past
       stage.textContent = error ?? state;
       renew(true);
     });
@@ -190,7 +191,7 @@
       location.assign(form.dataset.pages + encodeURIComponent(said.run_id));
       return;
     }
-    tell(answer.ok ? `${said.job_id ?? `Batch ${said.id}`}: ${said.status}.` : said.detail);
+    tell(answer.ok ? `${said.job_id ?? `Batch ${said.id}`}: ${said.status.replace("canceled", "cancelled")}.` : said.detail);
     await renew(true);
     plan();
     one("[data-answer]").focus();

@@ -158,6 +158,16 @@ class PictureService:
         name = f"{path.name.split('.fits')[0]}-{ra_deg:.5f}{dec_deg:+.5f}-{request.size_arcsec:g}as.{request.format}"
         return self._picture(name, [path], make, "cutout", self._most_pixels, *asked)
 
+    def extent(self, identifier: str, request: CutoutRequest) -> Window:
+        """Pixels that a cut-out as FITS would hold, without cutting it; raises what opening that would raise."""
+        record = self._images.get(identifier)
+        path = self._file(record)
+        ra_deg, dec_deg = self._position(request, record.path)
+        with self._turnstile.passage(), open_image(path) as image:
+            window = window_around(image, ra_deg, dec_deg, request.size_arcsec)
+            bound(image, window, self._most_pixels)
+        return window
+
     def animation(self, identifier: str, request: AnimationRequest) -> Picture:
         """Images of the same sky one after another; raises NotFound, FileNotAccessible, TooFewImages."""
         record = self._images.get(identifier)

@@ -1,0 +1,102 @@
+"""Forms: what people type, what the API understands by it, and what it refused.
+
+A form asks for fluxes in mJy and lets a day stand for all of it; the API knows Jy and moments. What a form sends is put
+into the API's words before anything is read (:func:`meant`), so a page's URL is the API's call, and put back into the
+form as it was typed (:func:`typed`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from flask import request
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import UnprocessableEntity
+
+from app.console.advice import NAMES, Step, corrections
+from app.domain.errors import ContimgError, InvalidValue, NotFound
+from app.web import errors
+
+Pairs = list[tuple[str, str]]
+
+# Parameters that together say around which position.
+CONE = ("ra_deg", "dec_deg", "name", "radius_deg", "radius_arcsec", "match")
+# Powers of ten of a flux that are written out.
+_MOST_DIGITS = 30
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_END_OF_DAY = "T23:59:59.999Z"
+
+
+class Refusal(NamedTuple):
+    """What the API says of a request that it does not understand.
+
+    ``faults`` are its reasons by parameter, ``steps`` what can be done.
+    """
+
+    status: int
+    faults: Mapping[str, str]
+    steps: list[Step]
+
+
+class Typed(MultiDict[str, str]):
+    """What a form is filled with again, and the parameters that were refused."""
+
+    faults: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, args: MultiDict[str, str], refusal: Refusal | None) -> Typed:
+        """The request's parameters, and what of them was refused."""
+        made = cls(args)
+        made.faults = refusal.faults if refusal else {}
+        return made
+
+
+def meant(name: str, value: str) -> tuple[str, str]:
+    """A parameter as a form sends it, in the words of the API."""
+    if name.startswith("max_") and _DAY.fullmatch(value.strip()):
+        return name, value.strip() + _END_OF_DAY
+    return in_jansky(name, value)
+
+
+def typed(value: str) -> str:
+    """A moment as somebody typed it: without the time where it is the end of a day."""
+    return value.removesuffix(_END_OF_DAY)
+
+
+def in_jansky(name: str, value: str) -> tuple[str, str]:
+    """A parameter that a form asks for in mJy, as the API knows it in Jy; any other as it is."""
+    if not name.endswith("_mjy"):
+        return name, value
+    wanted = name.removesuffix("_mjy") + "_jy"
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return wanted, value
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return wanted, value  # no flux of any source; the API says what it thinks of it
+    return wanted, f"{(number / 1000).normalize():f}"
+
+
+def refusal_of(error: UnprocessableEntity | InvalidValue | NotFound) -> Refusal | None:
+    """What of a list's request was not understood; ``None`` where something else is the matter."""
+    if isinstance(error, NotFound):
+        # Of a list itself nothing can be missing but the source that it is to be around.
+        faults, steps = {"name": error.message} if "name" in request.args else {}, [NAMES]
+    else:
+        faults, steps = faults_of(error), []
+    return Refusal(_status(error), faults, [*steps, *corrections(faults)]) if faults else None
+
+
+def faults_of(error: UnprocessableEntity | InvalidValue) -> dict[str, str]:
+    """Parameters that were not understood, and why not."""
+    if isinstance(error, InvalidValue):
+        return {error.details["field"]: error.reason}
+    return {fault["field"]: fault["message"] for fault in errors.answer_http_error(error).get_json()["errors"]}
+
+
+def _status(error: UnprocessableEntity | ContimgError) -> int:
+    answer = errors.answer_http_error if isinstance(error, UnprocessableEntity) else errors.answer_domain_error
+    return answer(error).status_code  # type: ignore[arg-type]

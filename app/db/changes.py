@@ -18,6 +18,7 @@ import sqlite3
 import threading
 from typing import Any, NamedTuple
 
+from app.db.filesystems import is_local
 from app.db.pipeline import Identities, PipelineFiles, State
 
 
@@ -50,6 +51,11 @@ class ChangeWatcher:
         self._standing = _Standing(0, None)
         self._watch: _Watch | None = None
         self._inherited: list[sqlite3.Connection] = []
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether :meth:`standing` waits for no other machine; where a network's file system has the files, it may."""
+        return all(is_local(path) for path in (self._files.products, self._files.registry) if path is not None)
 
     def generation(self) -> int:
         """The current generation: unchanged since the last call only if nothing was committed or swapped in between.

@@ -33,7 +33,7 @@ def wrap(
         flask,
         services.changes.generation,
         caches.store,
-        standing=services.changes.standing,
+        standing=services.changes.standing if services.changes.is_prompt else lambda: None,
         origins=settings.cors_origins,
         credentials=("HTTP_AUTHORIZATION", "HTTP_COOKIE", key_header),
         before_storing=caches.listen,

@@ -16,6 +16,7 @@ import contextlib
 import socket
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any
@@ -33,6 +34,9 @@ LONGEST_HEAD = 65_536
 MOST_HELD = 64 * 2**20
 _SEND_LIMIT = struct.pack("ll", SEND_WITHIN_S, 0)
 _MOST_UNDERSTOOD, _LONGEST_UNDERSTOOD = 512, 2048
+# Probes have threads of their own: where a disk hangs, and every thread with it, they are to tell so.
+_PROBES = (b"GET /livez", b"GET /readyz", b"HEAD /livez", b"HEAD /readyz")
+_PROBE_THREADS = 4
 # Connections are looked through for those whose time has passed, not more often than this [s].
 _LOOK_EVERY_S = 0.25
 
@@ -47,6 +51,7 @@ class PatientWorker(LoopWorker):
         self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0
         self._anteroom = Anteroom(1)
+        self._probed = ThreadPoolExecutor(_PROBE_THREADS, "probe")
         self._longest_body = 0
         self._body_within_s = 0.0
         self._is_plain = (
@@ -183,12 +188,19 @@ class PatientWorker(LoopWorker):
         answer = self._at_hand(conn) if conn.incoming.is_bare else None
         if answer is None:
             self._forget(conn)
-            if self._anteroom.enter(conn, conn.incoming.data):
-                super().enqueue_req(conn)
+            self._hand_over(conn)
         else:
             self._release(conn)
             conn.incoming = None
             self._send(conn, memoryview(answer.data), then=self._expect_another if answer.keep else self._part)
+
+    def _hand_over(self, conn: Any) -> None:
+        """Give a thread what has come in, or let it wait for one."""
+        if conn.incoming.data.startswith(_PROBES):
+            future = self._probed.submit(self.handle, conn)
+            future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+        elif self._anteroom.enter(conn, conn.incoming.data):
+            super().enqueue_req(conn)
 
     def _let_in(self) -> None:
         """Give threads the pictures for which there is a place now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import tracemalloc
@@ -15,6 +16,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import Settings
+from app.web.environ import AT_HAND, NotAtHand
 from tests.support.pipeline import Pipeline
 
 Make = Callable[..., FlaskClient]
@@ -55,6 +57,24 @@ def statements(client: FlaskClient) -> list[str]:
     database.close()
     database.on_open.append(lambda connection: connection.set_trace_callback(trace))
     return seen
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_what_is_kept_is_at_hand_unless_the_databases_lie_on_a_network(
+    make_client: Make, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, local: bool
+) -> None:
+    """The loop that waits for all connections must not wait for a file server that is away."""
+    pipeline.make_image()
+    asked: list[Path] = []
+    monkeypatch.setattr("app.db.changes.is_local", lambda path: asked.append(path) or local)
+    client = make_client()
+    assert asked[:1] == [pipeline.products_path]
+    assert client.get("/api/v1/images").status_code == 200
+    with contextlib.nullcontext() if local else pytest.raises(NotAtHand):
+        assert client.get("/api/v1/images", environ_base={AT_HAND: True}).status_code == 200
+    ran = statements(client)
+    assert client.get("/api/v1/images").status_code == 200
+    assert ran == [], "a thread finds it"
 
 
 def report(client: FlaskClient) -> dict[str, Any]:

@@ -100,6 +100,8 @@ def test_what_is_at_hand_is_given_while_every_thread_waits(server: Server) -> No
         for connection in slow:
             assert connection.recv(16).startswith(b"HTTP/1.1 200 OK")
         assert max(times_to_get(server, AT_HAND)) < SOON_S
+        for probe in ("/livez", "/readyz"):
+            assert max(times_to_get(server, probe)) < SOON_S
         # The threads are taken indeed: what must be computed waits.
         with asking(server, 1, words("/api/v1/images?limit=4")) as (other,):
             other.settimeout(0.5)

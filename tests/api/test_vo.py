@@ -433,16 +433,26 @@ def test_scheme_is_believed_from_a_trusted_proxy_only(survey: FlaskClient, peer:
 # -- DataLink
 
 
+def test_description_of_the_cut_out_service_is_in_the_order_of_the_schema(survey: FlaskClient) -> None:
+    """VOTable 1.4, section 4.1: a PARAM has its DESCRIPTION first, then its VALUES."""
+    document = text_of(ask(survey, LINKS, ID=did(1)))
+    parts = [
+        [part.tag.rpartition("}")[2] for part in param] for param in document.iter() if param.tag.endswith("PARAM")
+    ]
+    assert ["DESCRIPTION", "VALUES"] in parts
+    assert all(each == sorted(each) for each in parts)
+
+
 def test_links_lead_to_what_they_promise(survey: FlaskClient) -> None:
     response = ask(survey, LINKS, ID=did(1))
     assert response.content_type == f"{VOTABLE};content=datalink"
     found = rows(response)
     assert [row["semantics"] for row in found] == [
-        "#this", "#preview", "#thumbnail", "#cutout", "#progenitor", "#auxiliary",
+        "#this", "#preview", "#preview", "#cutout", "#progenitor", "#auxiliary",
     ]  # fmt: skip
     for row in found:
         assert sum(bool(row[name]) for name in ("access_url", "service_def", "error_message")) == 1
-        if row["semantics"] == "#preview":
+        if str(row["access_url"]).endswith(".png"):
             assert row["access_url"] == "http://localhost/api/v1/images/1/preview.png"  # takes a second to draw
         elif row["access_url"]:
             with survey.get(row["access_url"].removeprefix("http://localhost")) as followed:

@@ -107,4 +107,4 @@ def _param(name: str, attributes: Mapping[str, str], description: str = "", larg
     if bound:
         children.append(element("VALUES", _NOTHING, element("MAX", {"value": bound})))
     usual = {"name": name, "datatype": "char", "arraysize": "*", "value": ""}
-    return element("PARAM", {**usual, **attributes}, *children[::-1])
+    return element("PARAM", {**usual, **attributes}, *children)

@@ -43,7 +43,7 @@ def links_of(identifier: str, image: Observation, files: DataFiles, base: str) -
     else:
         yield _link(identifier, f"{url}/fits", "The image.", "#this", FITS, size_bytes)
         yield _link(identifier, f"{url}/preview.png", "The image with coordinates and beam.", "#preview", "image/png")
-        yield _link(identifier, f"{url}/thumbnail", "The image, small and grey.", "#thumbnail", "image/png")
+        yield _link(identifier, f"{url}/thumbnail", "The image, small and grey.", "#preview", "image/png")
         yield (identifier, None, "soda", None, "Cuts FITS out of the image.", "#cutout", FITS, None)
     if image.ms_path:
         metadata = f"{base}/api/v1/ms/{quote(image.ms_path, safe='')}/metadata"

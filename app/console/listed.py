@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from flask import request
+from flask import Response, request
 from markupsafe import Markup
+from werkzeug.exceptions import UnprocessableEntity
 
-from app.console import cells, links
-from app.console.forms import CONE, Pairs, Refusal, Typed, typed
+from app.console import cells, links, render
+from app.console.forms import CONE, Pairs, Refusal, Typed, refusal_of, typed
+from app.console.listing import ListKind
 from app.domain.columns import Column
+from app.domain.errors import InvalidValue, NotFound
 from app.domain.paging import Page
 from app.domain.selection import SEPARATION, Operator
-
-if TYPE_CHECKING:
-    from app.console.listing import ListKind
 
 FORMATS = (("csv", "CSV"), ("votable", "VOTable"), ("fits", "FITS"), ("parquet", "Parquet"), ("ndjson", "NDJSON"))
 
@@ -214,6 +214,29 @@ class Listed:
         url = self._url([*self._without("sort", "cursor", "offset"), ("sort", wanted)]) if sortable else ""
         unit = cells.shown_unit(column)
         return Header(cells.label(column), unit, column.description, url, order, cells.is_numeric(column))
+
+
+def listed(kind: ListKind) -> Listed:
+    """The page of a list that the request at hand asks for, or an empty one with what of it is not understood.
+
+    Anything else that the API would raise is raised.
+    """
+    given = [(name, value) for name, value in request.args.items(multi=True) if name not in {"view", "format"}]
+    call = kind.complete(given)
+    try:
+        return Listed(kind, given, call, kind.read_call(call))
+    except (UnprocessableEntity, InvalidValue, NotFound) as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        return Listed(kind, given, call, Page([], columns=kind.columns_shown), refusal)
+
+
+def show(template: str, page: Listed, **context: Any) -> Response:
+    """The page of a list."""
+    status = page.refusal.status if page.refusal else 200
+    curl = {} if page.refusal else {"curl": page.curl}
+    return render.page(template, status, listed=page, args=page.form, **curl, **context)
 
 
 def _cell(column: Column) -> str:  # HTML lets the end of a cell go without saying

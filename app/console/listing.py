@@ -1,4 +1,4 @@
-"""Lists: the API's own parameters in, one page of one of its lists out.
+"""Lists of the API as the console knows them: which columns it shows, and what it adds to a call.
 
 What a list page shows is one call of the API, and its curl line is that call. The page adds defaults of its own to the
 call (fewer rows, the columns worth a look, an estimate of how many rows there are) and reads nothing that it would not.
@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flask import Response, request
+from flask import request
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import UnprocessableEntity
 
-from app.console import links, render
-from app.console.forms import CONE, Pairs, refusal_of
-from app.console.listed import Listed
+from app.console import links
+from app.console.forms import CONE, Pairs
 from app.domain.columns import Column, named
-from app.domain.errors import InvalidValue, NotFound
 from app.domain.paging import Page, PageRequest
 from app.domain.selection import SEPARATION
 from app.schemas.lists import ListQuery
@@ -61,20 +58,14 @@ class ListKind:
         """Columns by name."""
         return named([*self.published, SEPARATION])
 
-    def asked(self) -> Listed:
-        """The page that the request at hand asks for, or an empty one with what of it is not understood.
+    def read_call(self, call: Pairs) -> Page[Any]:
+        """What a call of the API gives; raises as the API would."""
+        return self.read(_Given(call).parse(self.schema, request, location="query"))
 
-        Anything else that the API would raise is raised.
-        """
-        given = [(name, value) for name, value in request.args.items(multi=True) if name not in {"view", "format"}]
-        call = self._complete(given)
-        try:
-            return Listed(self, given, call, self.read(_Given(call).parse(self.schema, request, location="query")))
-        except (UnprocessableEntity, InvalidValue, NotFound) as error:
-            refusal = refusal_of(error)
-            if refusal is None:
-                raise
-            return Listed(self, given, call, Page([], columns=self._columns_shown()), refusal)
+    @property
+    def columns_shown(self) -> tuple[Column, ...]:
+        """Columns that are shown unless others are asked for."""
+        return tuple(self.columns[name] for name in self.shown)
 
     def one(self, identifier: str, *options: str) -> tuple[dict[str, Any], str]:
         """Everything that the list publishes of one thing that is known to exist, and the curl line that gives it.
@@ -89,13 +80,10 @@ class ListKind:
         names = [column.name for column in self.published]
         kept = [(name, request.args[name]) for name in options if name in request.args]
         call = [("id", identifier), ("limit", "1"), ("fields", ",".join(names)), *kept]
-        rows = list(self.read(_Given(call).parse(self.schema, request, location="query")).items)
+        rows = list(self.read_call(call).items)
         return dict(zip(names, rows[0], strict=True)), links.curl(self.path, call)
 
-    def _columns_shown(self) -> tuple[Column, ...]:
-        return tuple(self.columns[name] for name in self.shown)
-
-    def _complete(self, given: Pairs) -> Pairs:
+    def complete(self, given: Pairs) -> Pairs:
         """The call of the API: what was given, and what the console adds."""
         names = {name for name, _ in given}
         call = list(given)
@@ -110,13 +98,6 @@ class ListKind:
         if "count" not in names:
             call.append(("count", "estimated"))
         return call
-
-
-def show(template: str, listed: Listed, **context: Any) -> Response:
-    """The page of a list."""
-    status = listed.refusal.status if listed.refusal else 200
-    curl = {} if listed.refusal else {"curl": listed.curl}
-    return render.page(template, status, listed=listed, args=listed.form, **curl, **context)
 
 
 class _Given(Parser):

@@ -8,7 +8,8 @@ from flask import Response
 
 from app.console import links, lookup, render
 from app.console.blueprint import blp, cacheable
-from app.console.listing import ListKind, show
+from app.console.listed import listed, show
+from app.console.listing import ListKind
 from app.console.windows import windows
 from app.domain.calibration import CAL_COLUMNS
 from app.domain.time import mjd_from_unix
@@ -40,9 +41,9 @@ _FACTS = tuple(column.name for column in CAL_COLUMNS)
 @cacheable
 def list_tables() -> Response:
     """Calibration tables that meet the filters, and when they are valid."""
-    listed = LIST.asked()
-    drawn = windows({name: row.get(name) for name in DRAWN} for row in listed.records)
-    return show("calibration.html", listed, drawn=drawn)
+    page = listed(LIST)
+    drawn = windows({name: row.get(name) for name in DRAWN} for row in page.records)
+    return show("calibration.html", page, drawn=drawn)
 
 
 @blp.route("/cal/<filepath:path>")

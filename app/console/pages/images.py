@@ -10,7 +10,8 @@ from werkzeug.exceptions import UnprocessableEntity
 from app.console import links, render
 from app.console.blueprint import blp, cacheable
 from app.console.forms import Refusal, Typed, faults_of
-from app.console.listing import ListKind, show
+from app.console.listed import listed, show
+from app.console.listing import ListKind
 from app.console.provenance import chain_of
 from app.domain.errors import CutoutTooLarge, InvalidValue, NoCoordinates, OutsideImage
 from app.domain.images import IMAGE_COLUMNS
@@ -68,8 +69,8 @@ CHOICES = (
 def list_images() -> Response:
     """Images that meet the filters."""
     view = "grid" if request.args.get("view") == "grid" else "table"
-    listed = LIST.asked()
-    return show("images.html", listed, view=view, types=TYPES)
+    page = listed(LIST)
+    return show("images.html", page, view=view, types=TYPES)
 
 
 @blp.route("/images/<image_id>")

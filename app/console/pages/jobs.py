@@ -7,7 +7,8 @@ from flask import Response, request
 from app.console import links, lookup, render
 from app.console.blueprint import blp, cacheable
 from app.console.formats import spelt
-from app.console.listing import ListKind, show
+from app.console.listed import listed, show
+from app.console.listing import ListKind
 from app.console.runs import Run, calibrators_of, chain_of_run, find_run
 from app.domain.jobs import JOB_COLUMNS
 from app.domain.measurement_sets import KNOWN_STAGES
@@ -37,8 +38,8 @@ _QUEUE_STATES = [(word, spelt(word)) for word in ("queued", "started", "finished
 @cacheable
 def list_jobs() -> Response:
     """Runs that meet the filters."""
-    listed = LIST.asked()
-    return show("jobs.html", listed, states=STATES, stages=KNOWN_STAGES)
+    page = listed(LIST)
+    return show("jobs.html", page, states=STATES, stages=KNOWN_STAGES)
 
 
 @blp.route("/jobs/<run_id>")

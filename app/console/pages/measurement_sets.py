@@ -6,7 +6,8 @@ from flask import Response
 
 from app.console import links, lookup, render
 from app.console.blueprint import blp, cacheable
-from app.console.listing import ListKind, show
+from app.console.listed import listed, show
+from app.console.listing import ListKind
 from app.console.pages import calibration, images, jobs
 from app.console.windows import windows
 from app.domain.measurement_sets import KNOWN_STAGES, KNOWN_STATUSES, MS_COLUMNS
@@ -39,8 +40,8 @@ _JOB = ("run_id", "status", "started_at", "finished_at")
 @cacheable
 def list_measurement_sets() -> Response:
     """Measurement sets that meet the filters."""
-    listed = LIST.asked()
-    return show("measurement_sets.html", listed, stages=KNOWN_STAGES, statuses=KNOWN_STATUSES)
+    page = listed(LIST)
+    return show("measurement_sets.html", page, stages=KNOWN_STAGES, statuses=KNOWN_STATUSES)
 
 
 @blp.route("/ms/<filepath:path>")

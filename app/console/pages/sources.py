@@ -7,8 +7,8 @@ from flask import Response, request
 from app.console import links, render
 from app.console.blueprint import blp, cacheable
 from app.console.charts import Metrics, Plane, light_curve, plane
-from app.console.listed import Listed
-from app.console.listing import ListKind, show
+from app.console.listed import Listed, listed, show
+from app.console.listing import ListKind
 from app.console.metrics import definitions
 from app.domain.sources import SOURCE_COLUMNS
 from app.schemas.sources import SourceQuery
@@ -36,8 +36,8 @@ LIST = ListKind(
 @cacheable
 def list_sources() -> Response:
     """Sources that meet the filters."""
-    listed = LIST.asked()
-    return show("sources.html", listed, plane=_plane(listed) if listed.items else None)
+    page = listed(LIST)
+    return show("sources.html", page, plane=_plane(page) if page.items else None)
 
 
 @blp.route("/sources/<source_id>")
@@ -64,9 +64,9 @@ def source(source_id: str) -> Response:
     )
 
 
-def _plane(listed: Listed) -> Plane:
+def _plane(page: Listed) -> Plane:
     """The plane of the rows that are listed, with the filters as its thresholds."""
-    rows = [Metrics(row["id"], row.get("eta"), row.get("v")) for row in listed.records]
+    rows = [Metrics(row["id"], row.get("eta"), row.get("v")) for row in page.records]
     return plane(rows, _number("min_eta"), _number("min_v"))
 
 

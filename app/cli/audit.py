@@ -7,7 +7,7 @@ import json
 import click
 
 from app.cli.moments import Moment, shown
-from app.config import Settings
+from app.cli.own import own_database
 from app.domain.audit import Entry
 from app.web.request_log import on_one_line
 
@@ -18,16 +18,12 @@ from app.web.request_log import on_one_line
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def audit(since: float, limit: int, as_json: bool) -> None:
     """List what was changed through the API, and keys that were made or revoked, oldest first."""
-    from app.db.state import StateDatabase
     from app.repositories.audit import AuditRepository
     from app.services.audit import AuditService
 
-    settings = Settings.from_environment()
-    database = StateDatabase(settings.api_state_dir, busy_timeout_s=settings.busy_timeout_s)
-    try:
-        found = AuditService(AuditRepository(database), settings.audit_retention_days).since(since, limit=limit)
-    finally:
-        database.close()
+    with own_database() as own:
+        kept = AuditService(AuditRepository(own.database), own.settings.audit_retention_days)
+        found = kept.since(since, limit=limit)
     for entry in found:
         click.echo(_as_json(entry) if as_json else _as_line(entry))
 

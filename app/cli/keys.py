@@ -5,14 +5,12 @@ from __future__ import annotations
 import getpass
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from app.cli.moments import Moment, shown
-from app.config import Settings
+from app.cli.own import Own, own_database
 from app.domain.audit import Act, digest_of_arguments
 from app.domain.keys import SCOPES, Key, Scope
 
@@ -42,20 +40,23 @@ def keys() -> None:
 @click.option("--expires", type=Moment(), help="When it ends: a date, or a span from now such as 90d; never without.")
 def create(name: str, scope: Scope, expires: float | None) -> None:
     """Make a key and print it. It cannot be shown again."""
-    with _services() as (service, audit):
+    with own_database(make=True) as own:
+        service, audit = _services(own)
         made = service.create(name, scope, expires)
-        _record(audit, "keys create", f"{name} {scope}", made.key.id)
+        _record(audit, "keys create", made.key)
     click.echo(made.secret)
-    until = f"until {shown(made.key.expires_at, '')}" if made.key.expires_at else "until it is revoked"
+    until = f"until {shown(made.key.expires_at, 'it is revoked')}"
+    where = f"{own.path}, a new file" if own.is_new else own.path
     click.echo(f"Key {made.key.id} ({made.key.prefix}…) may {scope} {until}. Keep it now: it is not stored.", err=True)
+    click.echo(f"Its hash is in {where}.", err=True)
 
 
 @keys.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_keys(as_json: bool) -> None:
     """List all keys, those that ended as well."""
-    with _services() as (service, _):
-        found = service.all()
+    with own_database() as own:
+        found = _services(own)[0].all()
     if as_json:
         click.echo(json.dumps([_facts(key) for key in found], indent=2))
         return
@@ -70,9 +71,10 @@ def list_keys(as_json: bool) -> None:
 @click.argument("key")
 def revoke(key: str) -> None:
     """Withdraw KEY, named by its number or its beginning. It opens nothing from the next request on."""
-    with _services() as (service, audit):
+    with own_database() as own:
+        service, audit = _services(own)
         gone = service.revoke(key)
-        _record(audit, "keys revoke", gone.name, gone.id)
+        _record(audit, "keys revoke", gone)
     click.echo(f"Key {gone.id} ({gone.prefix}…, {gone.name}) is revoked.")
 
 
@@ -83,29 +85,23 @@ def _facts(key: Key) -> dict[str, Any]:
     return {**facts, **times, "state": key.state(time.time())}
 
 
-@contextmanager
-def _services() -> Iterator[tuple[KeyService, AuditService]]:
-    from app.db.state import StateDatabase
+def _services(own: Own) -> tuple[KeyService, AuditService]:
     from app.repositories.audit import AuditRepository
     from app.repositories.keys import KeyRepository
     from app.services.audit import AuditService
     from app.services.keys import KeyService
 
-    settings = Settings.from_environment()
-    database = StateDatabase(settings.api_state_dir, busy_timeout_s=settings.busy_timeout_s)
-    try:
-        yield (
-            KeyService(KeyRepository(database)),
-            AuditService(AuditRepository(database), settings.audit_retention_days),
-        )
-    finally:
-        database.close()
+    audit = AuditService(AuditRepository(own.database), own.settings.audit_retention_days)
+    return KeyService(KeyRepository(own.database)), audit
 
 
-def _record(audit: AuditService, command: str, arguments: str, number: int) -> None:
-    """Who may write is itself worth a line in the audit log."""
-    digest = digest_of_arguments(b"", arguments.encode())
-    audit.record(Act(time.time(), "CLI", command, f"{command} {number}", digest, _user(), "operator", None, "", "", 0))
+def _record(audit: AuditService, command: str, key: Key) -> None:
+    """Who may write is itself worth a line in the audit log, which tells the key as ``keys list`` does."""
+    until = f" until {shown(key.expires_at, '')}" if key.expires_at else ""
+    # The name stands last, since it may hold anything that can be printed.
+    told = f"{command} {key.id}: {key.scope}{until}, for {key.name}"
+    digest = digest_of_arguments(b"", told.encode())
+    audit.record(Act(time.time(), "CLI", command, told, digest, _user(), "operator", None, "", "", 0))
 
 
 def _user() -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from app.config import parse, safety
+from app.config import addresses, parse, safety
 from app.config.access import AccessSettings
 from app.config.declaration import in_database, in_state, read, setting
 from app.config.parse import Network as Network
@@ -43,13 +43,16 @@ class Settings(AccessSettings):
     profiling: bool = setting(
         "DSA110_ENABLE_PROFILING", parse.flag, False, "Add the time spent in SQL to Server-Timing; never in production."
     )
-    host: str = setting("DSA110_HOST", parse.text, "0.0.0.0", "Address that gunicorn listens on.")
+    host: str = setting("DSA110_HOST", addresses.host, "0.0.0.0", "Address that gunicorn listens on.")
     port: int = setting("DSA110_PORT", parse.port, 8000, "Port that gunicorn listens on.", aliases="API_PORT")
     workers: int = setting(
         "DSA110_WORKERS", parse.count, lambda settings: max(2, os.cpu_count() or 1), "gunicorn worker processes."
     )
     public_url: str = setting(
-        "DSA110_PUBLIC_URL", parse.base_url, "", "This service's address for clients; without it, what they ask for."
+        "DSA110_PUBLIC_URL",
+        addresses.base_url,
+        "",
+        "This service's address for clients; without it, what they ask for.",
     )
     threads: int = setting("DSA110_THREADS", parse.count, 4, "Threads in each worker.")
     worker_memory_mib: int = setting(
@@ -163,7 +166,7 @@ class Settings(AccessSettings):
     )
     redis_url: str = setting(
         "DSA110_REDIS_URL",
-        parse.text,
+        addresses.redis_url,
         "redis://localhost:6379/0",
         "Redis that the health report looks at.",
         aliases="REDIS_URL",
@@ -191,7 +194,7 @@ class Settings(AccessSettings):
     )
     accel_prefix: str = setting(
         "DSA110_ACCEL_PREFIX",
-        parse.text,
+        addresses.location,
         "",
         "Internal location of nginx under which it finds the data roots; FITS files are then sent by nginx itself.",
     )
@@ -211,7 +214,7 @@ class Settings(AccessSettings):
     # -- background work
     queue_url: str = setting(
         "DSA110_QUEUE_URL",
-        parse.queue_url,
+        addresses.queue_url,
         "",
         "Store of the work queue: redis://, rediss:// or postgresql://; without one, a file in DSA110_API_STATE_DIR, "
         "for workers on this machine.",

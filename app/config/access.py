@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.config import parse
+from app.config import addresses, parse
 from app.config.declaration import KNOWN_ORIGINS, LOCAL_NETWORKS, setting
 from app.config.parse import Network, Rate
 
@@ -57,8 +57,8 @@ class AccessSettings:
     )
     cors_origins: tuple[str, ...] = setting(
         "DSA110_CORS_ORIGINS",
-        parse.words,
-        parse.words(KNOWN_ORIGINS),
+        addresses.origins,
+        addresses.origins(KNOWN_ORIGINS),
         "Comma-separated origins of browsers' front ends.",
     )
     cors_credentials: bool = setting("DSA110_CORS_CREDENTIALS", parse.flag, True, "Whether those may send credentials.")
@@ -72,7 +72,7 @@ class AccessSettings:
     )
     rate_limit_storage_url: str = setting(
         "DSA110_RATE_LIMIT_STORAGE_URL",
-        parse.limiter_url,
+        addresses.limiter_url,
         "",
         "Where requests are counted: redis:// or rediss://, for several machines; without one, a file in "
         "DSA110_API_STATE_DIR.",

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 N = TypeVar("N", int, float)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -89,45 +88,6 @@ def path_or_none(value: str) -> Path | None:
 def paths(value: str) -> tuple[Path, ...]:
     """Colon-separated paths."""
     return tuple(path(part) for part in value.split(":") if part)
-
-
-def base_url(value: str) -> str:
-    """An address of the web that paths can be put behind, or nothing."""
-    parts = urlsplit(value.strip())
-    if value and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment):
-        raise ValueError("expected http://… or https://… without a query, or nothing")
-    return value.strip().rstrip("/")
-
-
-def queue_url(value: str) -> str:
-    """A URL of a store that the work queue can use, or nothing."""
-    schemes = {"redis", "rediss", "unix", "postgresql", "postgres"}
-    return _store_url(value, schemes, "expected redis://, rediss://, unix:// or postgresql://, or nothing")
-
-
-def limiter_url(value: str) -> str:
-    """A URL of a store that requests can be counted in, or nothing."""
-    return _store_url(value, {"redis", "rediss"}, "expected redis:// or rediss://, or nothing")
-
-
-def _store_url(value: str, schemes: set[str], expected: str) -> str:
-    """A URL with perhaps a password in it, of which no error quotes anything."""
-    if value and not _is_clear(value):
-        raise ValueError(f"{expected}; a password's / ? # @ are written %2F %3F %23 %40")
-    if value and urlsplit(value).scheme not in schemes:
-        raise ValueError(expected)
-    return value
-
-
-def _is_clear(url: str) -> bool:
-    # A slash in a password that is written as it is ends the host, and what follows is taken for what may be shown.
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in {"redis", "rediss"}:
-            _ = parts.port
-    except ValueError:
-        return False
-    return "@" not in parts.path + parts.query + parts.fragment
 
 
 def rate_of(seconds: int) -> Callable[[str], Rate | None]:

@@ -129,6 +129,7 @@ def test_revoked_key_opens_nothing_from_the_next_request_on(make: Make, cli: Cal
 
 
 def test_revoking_a_key_that_is_none_is_told(cli: Callable[..., Result]) -> None:
+    cli("keys", "create", "--name", "another")
     done = cli("keys", "revoke", "7")
     assert done.exit_code == 1
     assert "Key not found: 7" in done.output
@@ -146,8 +147,9 @@ def test_revoking_a_key_that_is_none_is_told(cli: Callable[..., Result]) -> None
     ],
 )
 def test_key_without_sense_is_not_made(cli: Callable[..., Result], words: tuple[str, ...]) -> None:
+    cli("keys", "create", "--name", "one with sense")
     assert cli("keys", "create", *words).exit_code != 0
-    assert json.loads(cli("keys", "list", "--json").stdout) == []
+    assert len(json.loads(cli("keys", "list", "--json").stdout)) == 1
 
 
 # -- what keys open
@@ -434,12 +436,3 @@ def test_address_of_a_write_forges_no_line_of_the_audit_log(make: Make, cli: Cal
         [line] = cli("audit", *options).stdout.splitlines()
         assert "forged" in line
         assert line.isprintable()
-
-
-def test_keys_made_and_revoked_are_in_the_audit_log(environ: dict[str, str], cli: Callable[..., Result]) -> None:
-    cli("keys", "create", "--name", "x")
-    cli("keys", "revoke", "1")
-    assert [(line["route"], line["actor_kind"]) for line in lines(environ)] == [
-        ("keys create", "operator"),
-        ("keys revoke", "operator"),
-    ]

@@ -118,3 +118,48 @@ def test_request_id_can_be_left_out(lines: Lines) -> None:
 def test_plain_text_is_for_reading(lines: Lines) -> None:
     (line,) = lines("/api/images?limit=3", DSA110_LOG_JSON="false", headers={"X-Request-ID": "abc"})
     assert re.search(r"INFO app\.requests abc request method=GET path=/api/v1/images query=limit=3 ", line)
+
+
+# -- Server-Timing
+
+TIMING = re.compile(r'app;dur=(\d+\.\d\d), sql;dur=(\d+\.\d\d);desc="(\d+) statements"')
+
+
+@pytest.fixture
+def timing(pipeline: Pipeline, environ: dict[str, str]) -> Iterator[Callable[..., str | None]]:
+    """Asks for a path with the settings given; the header with the times, of the last time."""
+    made: list[Flask] = []
+
+    def ask(path: str, *, times: int = 1, **variables: str) -> str | None:
+        paths = {"PIPELINE_PRODUCTS_DB": str(pipeline.products_path)}
+        made.append(create_app(Settings.from_environment({**environ, **paths, **variables})))
+        answers = [made[-1].test_client().get(path) for _ in range(times)]
+        return answers[-1].headers.get("Server-Timing")
+
+    yield ask
+    for app in made:
+        app.extensions["contimg.services"].close()
+
+
+@pytest.mark.parametrize(
+    ("path", "times", "statements"),
+    [("/api/v1/images", 1, {1, 2}), ("/api/v1/images", 2, {0}), ("/api/v1/images/7", 1, {1}), ("/nowhere", 1, {0})],
+    ids=["read", "from the cache", "not found", "no route"],
+)
+def test_times_are_told_where_they_are_wanted(
+    timing: Callable[..., str | None], pipeline: Pipeline, path: str, times: int, statements: set[int]
+) -> None:
+    pipeline.make_image()
+    told = TIMING.fullmatch(timing(path, times=times, DSA110_ENABLE_PROFILING="true") or "")
+    assert told is not None
+    total_ms, sql_ms, count = float(told[1]), float(told[2]), int(told[3])
+    assert count in statements
+    assert (sql_ms > 0) == (count > 0)
+    assert 0 < total_ms < 30_000
+    assert sql_ms <= total_ms
+
+
+@pytest.mark.parametrize("environment", ["development", "testing", "staging", "production"])
+def test_times_are_told_to_nobody_unless_they_are_wanted(timing: Callable[..., str | None], environment: str) -> None:
+    for path in ("/api/v1/images", "/nowhere", "/console/", "/metrics"):
+        assert timing(path, DSA110_ENV=environment) is None

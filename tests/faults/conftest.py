@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support import reliability
 from tests.support.load import Load, Tally
 from tests.support.pipeline import Pipeline
 from tests.support.server import Server
 
-LOG_VARIABLE = "CONTIMG_RELIABILITY_LOG"
 IMAGES, SOURCES = 40, 4
 KEY = {"X-API-Key": "dsa110_live_test_key"}
 # Idle streams and the like are not what is tested here.
@@ -80,8 +78,6 @@ def report(request: pytest.FixtureRequest) -> Report:
             "seconds": round(load.seconds, 1),
         }
         assert tally.sent == tally.right + tally.refused + tally.lost + tally.wrong
-        if LOG_VARIABLE in os.environ:
-            with open(os.environ[LOG_VARIABLE], "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+        reliability.write(line)
 
     return write

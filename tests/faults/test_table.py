@@ -1,17 +1,22 @@
-"""The table of reliability.md tells of tests that there are, and the load that it counts can tell right from wrong."""
+"""The tables of reliability.md tell of the tests that there are, and what counts can tell right from wrong."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
-from tests.faults.table import BEGIN, DOCUMENT, END, Result, results, written_into
+from tests.support import reliability
 from tests.support.load import Load, Truth
 from tests.support.neighbours import closed_port, neighbour
+from tests.support.reliability import ATTACKS, COUNTS, DOCUMENT, FAULTS, Result, Table, results, written_into
 from tests.support.server import ROOT
 
 NAMED = re.compile(r"`(?:(tests/[\w/]+\.py)|(test_\w+\.py))?(?:::| )?(test_\w+)`")
@@ -32,30 +37,129 @@ def test_every_test_that_is_named_is_there() -> None:
     assert sorted(set(named) - there) == []
 
 
-def test_every_fault_stands_in_the_table_and_nothing_was_wrong() -> None:
-    table = DOCUMENT.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
-    told = {test for _, test in named_tests(table)}
-    reporting = {
-        name
-        for file in Path(__file__).parent.glob("test_*.py")
-        for name, body in re.findall(r"^def (test_\w+)\((.*?)(?=^def |\Z)", file.read_text("utf-8"), re.M | re.S)
-        if "report: Report" in body and file.name != Path(__file__).name
+def found_in(folder: str, condition: Callable[[ast.FunctionDef], bool]) -> set[tuple[str, str]]:
+    """Name of file and name of those tests of a folder that a condition holds of."""
+    return {
+        (file.name, each.name)
+        for file in FILES
+        for each in ast.parse(file.read_text("utf-8")).body
+        if file.parent.name == folder and isinstance(each, ast.FunctionDef) and each.name.startswith("test_")
+        if condition(each)
     }
-    assert told == reporting
-    assert {row[7] for row in rows} == {"0"}
+
+
+def reports(test: ast.FunctionDef) -> bool:
+    return any(argument.arg == "report" for argument in test.args.args)
+
+
+def is_marked(test: ast.FunctionDef, mark: str) -> bool:
+    return any(ast.unparse(decorator).partition("(")[0] == mark for decorator in test.decorator_list)
+
+
+TOLD = [
+    (FAULTS, found_in("faults", reports)),
+    (ATTACKS, found_in("security", lambda test: is_marked(test, "attack"))),
+]
+
+
+@pytest.mark.parametrize(("table", "there"), TOLD, ids=["faults", "attacks"])
+def test_table_has_every_test_there_is_and_no_other_and_nothing_was_wrong(
+    table: Table, there: set[tuple[str, str]]
+) -> None:
+    rows = table.rows(DOCUMENT.read_text("utf-8"))
+    (told,) = zip(*(named_tests(row["test"]) for row in rows), strict=True)
+    assert len(there) > 15
+    assert set(told) == there
+    for row in rows:
+        sent, *parts = (int(row[count].replace(",", "")) for count in COUNTS)
+        assert sent == sum(parts) > 0, row
+        assert row["wrong"] == "0", row
+
+
+def test_attacks_are_one_row_for_each_test_and_are_told_in_its_words() -> None:
+    rows = ATTACKS.rows(DOCUMENT.read_text("utf-8"))
+    assert len({row["test"] for row in rows}) == len(rows)
+    for row in rows:
+        ((file, name),) = named_tests(row["test"])
+        words = ast.parse((ROOT / "tests" / "security" / file).read_text("utf-8")).body
+        (test,) = (each for each in words if isinstance(each, ast.FunctionDef) and each.name == name)
+        (mark,) = (each for each in test.decorator_list if ast.unparse(each).startswith("attack("))
+        assert isinstance(mark, ast.Call)
+        assert [ast.literal_eval(word) for word in mark.args] == [row["attack"], row["what happens"]]
+
+
+def test_every_security_test_is_an_attack_or_a_control_of_one() -> None:
+    every = found_in("security", lambda _: True)
+    assert every - found_in("security", lambda test: is_marked(test, "attack") != is_marked(test, "control")) == set()
+
+
+# -- how it is written
+
+
+def logged(log: Path, *results: Result) -> Path:
+    log.write_text("".join(json.dumps(result) + "\n" for result in results))
+    return log
+
+
+FAULT: Result = {
+    "fault": "A", "outcome": "o", "test": "tests/faults/test_a.py::test_b", "slowest_s": 0.5,
+    "sent": 12345, "right": 12344, "refused": 1, "lost": 0, "wrong": 0, "seconds": 60.0,
+}  # fmt: skip
+
+
+def attacked(case: str, line: int, sent: int) -> Result:
+    test = f"tests/security/test_{case[0]}.py::test_{case[0]}"
+    counts = {"sent": sent, "right": sent - 1, "refused": 1, "lost": 0, "wrong": 0}
+    return {"attack": case[0], "outcome": "o", "test": test, "case": case, "place": ["f", line], **counts}
 
 
 def test_last_result_of_each_fault_is_written(tmp_path: Path) -> None:
+    log = logged(tmp_path / "log", FAULT | {"sent": 1}, FAULT)
+    document = f"before\n{FAULTS.begin}\nold\n{FAULTS.end}\nafter\n"
+    written = written_into(document, FAULTS, results(log, FAULTS))
+    assert written.splitlines() == [
+        "before",
+        FAULTS.begin,
+        "| fault | what happens | test | sent | right | refused | lost | wrong | slowest | lasted |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| A | o | `test_a.py test_b` | 12,345 | 12,344 | 1 | 0 | 0 | 0.50 s | 60 s |",
+        FAULTS.end,
+        "after",
+    ]
+    assert written_into(written, FAULTS, results(log, FAULTS)) == written
+    assert [row["sent"] for row in FAULTS.rows(written)] == ["12,345"]
+
+
+def test_cases_of_an_attack_are_summed_where_they_stand_in_their_files(tmp_path: Path) -> None:
+    """Each case counts once, however often it ran; what another process wrote first does not come first."""
+    again = attacked("a[1]", 9, 1000)
+    log = logged(
+        tmp_path / "log", attacked("b[1]", 20, 3), FAULT, again, attacked("a[2]", 9, 5), attacked("a[1]", 9, 2)
+    )
+    written = written_into(f"{ATTACKS.begin}\n{ATTACKS.end}", ATTACKS, results(log, ATTACKS))
+    assert "2 attacks made 10 requests and attempts: 7 answered rightly, 3 refused cleanly, 0 lost" in written
+    assert [(row["attack"], row["sent"], row["refused"]) for row in ATTACKS.rows(written)] == [
+        ("a", "7", "2"),
+        ("b", "3", "1"),
+    ]
+
+
+def test_tables_that_a_log_knows_nothing_of_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "document.md"
+    document.write_text(f"{FAULTS.begin}\nold\n{FAULTS.end}\n{ATTACKS.begin}\nold\n{ATTACKS.end}\n")
+    monkeypatch.setattr(reliability, "DOCUMENT", document)
+    reliability.main(logged(tmp_path / "log", attacked("a", 1, 2)))
+    assert document.read_text().startswith(f"{FAULTS.begin}\nold\n{FAULTS.end}\n{ATTACKS.begin}\n1 attack")
+
+
+def test_lines_that_processes_write_at_the_same_time_are_whole(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    result: Result = {"fault": "A", "outcome": "o", "test": "tests/faults/test_a.py::test_b", "slowest_s": 0.5}
-    result |= {"sent": 12345, "right": 12344, "refused": 1, "lost": 0, "wrong": 0, "seconds": 60.0}
-    log.write_text("".join(json.dumps(result | {"sent": sent}) + "\n" for sent in (1, 12345)))
-    written = written_into(f"before\n{BEGIN}\nold\n{END}\nafter\n", results(log))
-    assert written.splitlines()[0] == "before"
-    assert written.splitlines()[4:] == [
-        "| A | o | `test_a.py test_b` | 12,345 | 12,344 | 1 | 0 | 0 | 0.50 s | 60 s |", END, "after",
-    ]  # fmt: skip
+    code = "from tests.support.reliability import write\nfor _ in range(300): write({'attack': 'x' * 3000})"
+    environ = {"CONTIMG_RELIABILITY_LOG": str(log), "PYTHONPATH": str(ROOT)}
+    started = [subprocess.Popen([sys.executable, "-c", code], env=environ, cwd=ROOT) for _ in range(3)]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    assert {len(json.loads(line)["attack"]) for line in log.read_text().splitlines()} == {3000}
+    assert log.read_text().count("\n") == 900
 
 
 # -- the load

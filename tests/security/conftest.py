@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import Settings
+from tests.security.attempts import ATTEMPTS, CountingClient
 from tests.support.pipeline import Pipeline
 
 # What must never be seen from outside; it lies beside every place that may be read.
@@ -41,6 +42,14 @@ class Survey(NamedTuple):
 Build = Callable[..., Survey]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Count what the requests of each test became, and write it down where the test was content with it."""
+    ATTEMPTS.begin()
+    yield
+    ATTEMPTS.end(item)
+
+
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
     """Makes surveys: ``build(DSA110_DEBUG="true")``; with ``over=`` another application over the same one."""
@@ -55,6 +64,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
             directory = over.directory
             pipelines.append(over.pipeline)
         applications.append(create_app(Settings.from_environment({**settings(pipelines[-1], directory), **variables})))
+        applications[-1].test_client_class = CountingClient
         return Survey(pipelines[-1], directory, applications[-1])
 
     yield make

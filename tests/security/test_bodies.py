@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.security import surface
+from tests.security.attempts import attack
 from tests.security.conftest import KEY, Survey
 
 HEADERS = {"X-API-Key": KEY}
@@ -35,6 +36,7 @@ def soon(within_s: float, about: object = "") -> Iterator[None]:
     assert spent < within_s, (about, spent)
 
 
+@attack("compressed bodies that grow a thousandfold", "not unpacked; refused")
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "identity", "x"])
 def test_compressed_bodies_are_not_unpacked(survey: Survey, coding: str) -> None:
     """What was compressed is no JSON and is refused as such, however large it would become."""
@@ -69,6 +71,7 @@ BODIES = {
 }
 
 
+@attack("JSON that is deep, wide, endless or no UTF-8", "refused, soon")
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_large_and_strange_bodies_are_refused_soon(survey: Survey, body: bytes) -> None:
     readers = [each for each in surface.operations(survey.app) if each.body]
@@ -84,6 +87,7 @@ def test_large_and_strange_bodies_are_refused_soon(survey: Survey, body: bytes) 
             assert answer.status_code in {400, 404, 413, 422}, (operation, answer.status_code, answer.data[:300])
 
 
+@attack("forms of many fields", "refused or read, soon; no temporary file remains")
 # Werkzeug leaves the parts of a form that is refused to the collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
@@ -106,6 +110,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@attack("values of parameters that take regular expressions and parsers long", "understood or refused, soon")
 def test_no_parameter_takes_long_to_be_understood(survey: Survey) -> None:
     """One of the hostile values for each parameter, another for the next."""
     turns = cycle(HOSTILE)
@@ -118,6 +123,7 @@ def test_no_parameter_takes_long_to_be_understood(survey: Survey) -> None:
             assert answer.status_code < 500, about
 
 
+@attack("the same in every named part of an address", "understood or refused, soon")
 def test_no_part_of_an_address_takes_long_to_be_understood(survey: Survey) -> None:
     ways = ("a" * 4000 + "!", "*a" * 1500, "[^" * 1500, "-T:" * 1000, "%25" * 1200, "%2F" * 2500, "[a-z" * 900)
     turns = cycle(zip(ways, ways[3:] + ways[:3], strict=True))
@@ -142,6 +148,9 @@ WISHES = {
 }  # fmt: skip
 
 
+@attack(
+    "header fields as long as gunicorn lets through, in forms that take long to read", "understood or refused, soon"
+)
 @pytest.mark.parametrize("name", WISHES)
 def test_no_header_takes_long_to_be_understood(survey: Survey, name: str) -> None:
     """As long as gunicorn lets through, all repetitions together."""
@@ -184,6 +193,10 @@ FILES = {
 }  # fmt: skip
 
 
+@attack(
+    "FITS files that are bombs: headers without end, rows of gigabytes, gzip in gzip",
+    "404 or 422, soon, in little memory; of a header, what is sound",
+)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FILES)
 def test_file_that_is_a_bomb_is_refused_soon(survey: Survey, name: str) -> None:
@@ -197,6 +210,10 @@ def test_file_that_is_a_bomb_is_refused_soon(survey: Survey, name: str) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000, "kB, most of it what draws"
 
 
+@attack(
+    "a compressed header without end",
+    "given up after a part of it; of a file whose first header is sound, that one is told",
+)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name in FILES if "without-end" in name])
 def test_header_without_end_is_not_read_to_its_end(survey: Survey, monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.security import surface
+from tests.security.attempts import attack
 from tests.security.conftest import Build, Survey
 
 SPLIT = "x\r\nX-Injected: 1\r\n\r\n<html>"
@@ -27,6 +28,7 @@ def assert_headers_are_ours(answer: TestResponse, about: object) -> None:
         assert not {"\r", "\n", "\0"} & set(value), (about, name, value)
 
 
+@attack("line ends in every part and parameter of an address", "one header stays one header")
 def test_no_part_and_no_parameter_splits_an_answer(survey: Survey) -> None:
     client = survey.client
     for operation in surface.operations(survey.app) + surface.others(survey.app):
@@ -40,6 +42,7 @@ def test_no_part_and_no_parameter_splits_an_answer(survey: Survey) -> None:
             assert_headers_are_ours(answer, (operation, name))
 
 
+@attack("line ends in names of the databases and of files", "one header stays one header")
 def test_no_name_in_the_databases_splits_an_answer(build: Build) -> None:
     survey = build()
     pipeline, name = survey.pipeline, SPLIT.replace("/", "")
@@ -60,6 +63,7 @@ def test_no_name_in_the_databases_splits_an_answer(build: Build) -> None:
         assert "X-Injected: 1" in answer.headers["Content-Disposition"], "its name, on one line"
 
 
+@attack("addresses and `Host` that would redirect to another host", "every redirect leads to this one")
 @pytest.mark.parametrize("elsewhere", ["//evil.example", "/\\evil.example", "https://evil.example", "\\\\evil.example"])
 def test_no_redirect_leads_to_another_host(survey: Survey, elsewhere: str) -> None:
     way = quote(elsewhere, safe="")
@@ -84,6 +88,7 @@ def test_no_redirect_leads_to_another_host(survey: Survey, elsewhere: str) -> No
     assert redirected > 10
 
 
+@attack("a question mark, a hash and line ends in the path of a redirect", "they stay part of the path")
 def test_redirect_of_the_console_keeps_what_is_part_of_the_path(survey: Survey) -> None:
     answer = surface.ask(survey.client, "/console/images/a%3Fb%23c%0d%0ad?x=")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/console/images/a%3Fb%23c%0D%0Ad")
@@ -103,6 +108,7 @@ CLAIMS = [
 ]
 
 
+@attack("`X-Forwarded-For`, `Forwarded` and their like from outside", "403; the real peer counts")
 @pytest.mark.parametrize("peer", ["8.8.8.8", "2001:db8::1"])
 def test_nobody_outside_lends_themselves_an_address(survey: Survey, peer: str) -> None:
     for claim in CLAIMS:
@@ -111,6 +117,9 @@ def test_nobody_outside_lends_themselves_an_address(survey: Survey, peer: str) -
         assert answer.get_json()["detail"] == f"Access denied from {peer}"
 
 
+@attack(
+    "chains in `X-Forwarded-For`: ports, brackets, thousands in front", "the last address counts that a proxy wrote"
+)
 @pytest.mark.parametrize(
     ("told", "status"),
     [
@@ -130,6 +139,7 @@ def test_proxy_may_write_addresses_with_ports_and_long_chains(survey: Survey, to
     assert answer.status_code == status
 
 
+@attack("many long fields, to fill the memory", "not remembered")
 def test_long_headers_are_not_remembered(survey: Survey) -> None:
     """A thousand different ones would fill the memory."""
     client = survey.client
@@ -157,6 +167,7 @@ STRANGERS = [
 ]  # fmt: skip
 
 
+@attack("origins that resemble a known one", "no CORS headers, whoever asked before")
 @pytest.mark.parametrize("origin", STRANGERS)
 def test_strangers_pages_are_let_in_nowhere(survey: Survey, origin: str) -> None:
     client = survey.client
@@ -172,6 +183,7 @@ def test_strangers_pages_are_let_in_nowhere(survey: Survey, origin: str) -> None
             )
 
 
+@attack("every read, asked by a page of a known origin", "that origin alone is let in, and caches are told so")
 def test_no_answer_lets_every_page_in(survey: Survey) -> None:
     for operation in surface.reads(survey.app):
         with surface.ask(survey.client, operation.at(), headers={"Origin": "http://localhost:3000"}) as answer:
@@ -206,6 +218,7 @@ def kept(survey: Survey) -> list[surface.Operation]:
     return found
 
 
+@attack("poisoning the cache by twenty fields and a body in a GET", "the next client gets what no cache would give")
 def test_nothing_that_is_kept_depends_on_who_asked_first(build: Build, survey: Survey) -> None:
     poisoned, clean = build(over=survey), build(over=survey, DSA110_CACHE_ENABLED="false")
     found = kept(survey)
@@ -226,6 +239,10 @@ def unlike(one: TestResponse, other: TestResponse) -> list[Any]:
     return [] if one.data == other.data and one.status_code == other.status_code else [one.data[:500], other.data[:500]]
 
 
+@attack(
+    "`Host` of another site, and such as would break out of a page",
+    "shows only in answers that nobody keeps; with `DSA110_PUBLIC_URL` in none",
+)
 def test_host_shows_only_in_answers_that_nobody_keeps(survey: Survey, build: Build) -> None:
     told = build(over=survey, DSA110_PUBLIC_URL="https://survey.example")
     shown = 0
@@ -247,6 +264,7 @@ def test_host_shows_only_in_answers_that_nobody_keeps(survey: Survey, build: Bui
             assert host.encode() not in answer.data
 
 
+@attack("names that look alike, to get each other's answers from the cache", "answers of their own")
 def test_addresses_that_look_alike_have_answers_of_their_own(build: Build) -> None:
     survey = build()
     names = [

@@ -21,6 +21,7 @@ import pytest
 
 from app.console.render import STATIC
 from tests.security import surface
+from tests.security.attempts import ATTEMPTS, attack
 from tests.security.conftest import KEY, Build, Survey
 
 HOSTILE = (
@@ -98,6 +99,7 @@ def known(survey: Survey) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
+@attack("names as HTML, SVG, XML, templates, in every text column", "shown, and do nothing")
 def test_no_name_in_the_databases_does_anything_in_a_page_or_a_picture(hostile: Survey) -> None:
     parts, seen, shown = known(hostile), 0, 0
     for operation in surface.reads(hostile.app):
@@ -124,6 +126,7 @@ def test_no_name_in_the_databases_does_anything_in_a_page_or_a_picture(hostile: 
     assert shown > 30, "the names are there"
 
 
+@attack("the same in parts and parameters of addresses", "shown, and do nothing")
 def test_nothing_of_an_address_does_anything_in_a_page(survey: Survey) -> None:
     pages = [
         operation for operation in surface.others(survey.app) if operation.path.startswith(("/console", "/vo", "/"))
@@ -142,6 +145,7 @@ def test_nothing_of_an_address_does_anything_in_a_page(survey: Survey) -> None:
                     assert_harmless(answer.text, answer.mimetype, address)
 
 
+@attack("frames, scripts and styles of others", "the policy of every answer forbids them")
 def test_no_page_may_be_framed_or_run_what_is_not_ours(survey: Survey) -> None:
     for operation in surface.reads(survey.app):
         with surface.ask(survey.client, operation.at()) as answer:
@@ -159,6 +163,7 @@ def test_no_page_may_be_framed_or_run_what_is_not_ours(survey: Survey) -> None:
                 assert "form-action 'self'" in policy or "form-action 'none'" in policy
 
 
+@attack("ways in which a script makes code of a text, looked for in each of ours", "none is in it")
 def test_script_of_the_pages_makes_no_code_of_text() -> None:
     scripts = list(Path(STATIC).glob("*.js"))
     assert len(scripts) >= 2
@@ -169,6 +174,7 @@ def test_script_of_the_pages_makes_no_code_of_text() -> None:
                      r"setTimeout\(\s*['\"`]", r"srcdoc", r"document\.cookie", r"localStorage",
                      r"postMessage"):  # fmt: skip
             assert not re.search(sink, text), (script.name, sink)
+            ATTEMPTS.refused()
 
 
 # -- spreadsheets
@@ -185,6 +191,7 @@ FORMULAS = [
 ]
 
 
+@attack("formulas in every table that is CSV", "an apostrophe in front")
 def test_no_cell_of_any_table_is_a_formula(build: Build) -> None:
     survey = build()
     for n, formula in enumerate(FORMULAS):
@@ -228,6 +235,7 @@ def test_no_cell_of_any_table_is_a_formula(build: Build) -> None:
 # -- other machines
 
 
+@attack("addresses of other machines in every parameter, part and body", "nothing is looked up or connected to")
 def test_no_parameter_makes_this_service_call_another(survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is looked up and nothing is connected to, whatever address is named."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -261,6 +269,7 @@ def test_no_parameter_makes_this_service_call_another(survey: Survey, monkeypatc
             listener.accept()
 
 
+@attack("ports of others, in every spelling, to the services monitor", "refused; nobody is asked")
 def test_only_ports_that_are_monitored_are_asked(survey: Survey) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.security import surface
+from tests.security.attempts import attack, control
 from tests.security.conftest import KEY, TREASURE, Build, Survey
 
 FITS_HEAD = b"SIMPLE  =                    T".ljust(80) + b"END".ljust(2800)
@@ -52,6 +53,10 @@ def ways_to(secret: Path) -> list[str]:
     ]
 
 
+@attack(
+    "paths in every part of an address: steps up, absolute, `/proc`, NUL, encoded twice, overlong UTF-8, full-width",
+    "no such record; no file outside is read",
+)
 def test_no_part_of_an_address_leads_to_a_file(survey: Survey) -> None:
     client, asked, turn = survey.client, 0, False
     ways = ways_to(survey.directory / "secret")
@@ -68,6 +73,7 @@ def test_no_part_of_an_address_leads_to_a_file(survey: Survey) -> None:
     assert asked > 700, "there is much to attack"
 
 
+@attack("paths in every parameter", "refused, or finds nothing; no file outside is read")
 def test_no_parameter_leads_to_a_file(survey: Survey) -> None:
     client = survey.client
     secret = survey.directory / "secret"
@@ -102,6 +108,10 @@ def held(build: Build) -> tuple[Survey, list[int]]:
     return made, [made.pipeline.make_image(path=str(path)) for path in paths]
 
 
+@attack(
+    "paths held by the databases: outside, links, chains and loops, `/proc/self/root`, devices, NUL, databases",
+    "its file is 404, in every format",
+)
 def test_no_image_leads_to_a_file_outside_the_data_roots(held: tuple[Survey, list[int]]) -> None:
     survey, numbers = held
     client = survey.client
@@ -119,6 +129,7 @@ def test_no_image_leads_to_a_file_outside_the_data_roots(held: tuple[Survey, lis
                     assert answer.status_code == 404, (number, address)
 
 
+@control
 def test_good_file_among_them_is_sent(held: tuple[Survey, list[int]]) -> None:
     """Else the tests above would be content with a service that sends nothing."""
     survey, _ = held
@@ -130,6 +141,7 @@ def test_good_file_among_them_is_sent(held: tuple[Survey, list[int]]) -> None:
             assert FITS_HEAD in answer.data
 
 
+@attack("logs of other names, and links that lead out", "not found")
 def test_log_is_a_file_of_the_log_directories(survey: Survey) -> None:
     (survey.directory / "logs" / "job-leads-out.log").symlink_to(survey.directory / "secret.log")
     for run_id in ("../secret", "..%2fsecret", "secret", "job-leads-out", quote(str(survey.directory / "secret"), "")):
@@ -139,6 +151,7 @@ def test_log_is_a_file_of_the_log_directories(survey: Survey) -> None:
     assert "a line" in surface.ask(survey.client, "/api/v1/logs/job-2025-10-31-130001").text
 
 
+@attack("paths held by the databases, where nginx sends the files", "404, and no word to nginx")
 def test_proxy_is_sent_to_no_file_outside_either(held: tuple[Survey, list[int]], build: Build) -> None:
     survey, numbers = held
     proxied = build(over=survey, DSA110_ACCEL_PREFIX="/internal")
@@ -152,6 +165,7 @@ def test_proxy_is_sent_to_no_file_outside_either(held: tuple[Survey, list[int]],
     assert answer.headers["X-Accel-Redirect"] == quote(f"/internal{survey.data}/{name}")
 
 
+@attack("images whose file lies outside, removed with their file", "no file outside is removed")
 def test_removing_an_image_removes_no_file_outside(build: Build) -> None:
     survey = build(DSA110_ALLOW_IMAGE_DELETE="true")
     outside, inside = survey.directory / "secret", survey.data / "mine.fits"

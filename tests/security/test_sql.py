@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import cycle
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ import pytest
 
 from app.domain.errors import ContimgError
 from tests.security import surface
+from tests.security.attempts import ATTEMPTS, attack, control
 from tests.security.conftest import KEY, Survey
 
 INJECTIONS = (
@@ -44,6 +45,10 @@ def content(survey: Survey) -> str:
     return digest.hexdigest()
 
 
+@attack(
+    "SQL in every parameter, and in its name",
+    "refused, or finds nothing; the databases are the same byte for byte of a dump",
+)
 def test_no_parameter_is_sql(survey: Survey) -> None:
     client, before, refused = survey.client, content(survey), 0
     # Two for each, which are others for the next.
@@ -62,6 +67,7 @@ def test_no_parameter_is_sql(survey: Survey) -> None:
     assert content(survey) == before
 
 
+@attack("SQL in every part of an address", "finds nothing; the databases are the same")
 def test_no_part_of_an_address_is_sql(survey: Survey) -> None:
     client, before = survey.client, content(survey)
     for operation in surface.operations(survey.app) + surface.others(survey.app):
@@ -76,6 +82,10 @@ def test_no_part_of_an_address_is_sql(survey: Survey) -> None:
     assert content(survey) == before
 
 
+@attack(
+    "SQL in every member of every body, as text, list and object",
+    "refused, or finds nothing; the databases are the same",
+)
 def test_no_member_of_a_body_is_sql(survey: Survey) -> None:
     client, before = survey.client, content(survey)
     for operation in [each for each in surface.operations(survey.app) if each.body]:
@@ -90,6 +100,7 @@ def test_no_member_of_a_body_is_sql(survey: Survey) -> None:
     assert content(survey) == before
 
 
+@attack("wildcards of LIKE and GLOB", "letters like others")
 @pytest.mark.parametrize("wildcard", ["%", "_", "S_", "S%", "*", "S?", "[S]1", "S1%00", "%%", "\\%"])
 def test_wildcards_are_letters(survey: Survey, wildcard: str) -> None:
     for query in ({"id": wildcard}, {"prefix_id": wildcard}, {"name": wildcard, "radius_deg": "1"}):
@@ -103,6 +114,7 @@ def test_wildcards_are_letters(survey: Survey, wildcard: str) -> None:
     assert exported.status_code == 404
 
 
+@control
 def test_beginning_of_a_name_finds_it(survey: Survey) -> None:
     """Else the test above would be content with a filter that finds nothing."""
     assert len(surface.ask(survey.client, "/api/v1/sources?prefix_id=S").get_json()) == 2
@@ -120,6 +132,7 @@ def lists(survey: Survey) -> list[surface.Operation]:
     return [each for each in surface.reads(survey.app) if {"sort", "fields"} <= set(each.query)]
 
 
+@attack("expressions to sort by and to show", "400 or 422")
 @pytest.mark.parametrize("column", COLUMNS)
 def test_only_published_columns_are_sorted_by_or_shown(survey: Survey, column: str) -> None:
     found = lists(survey)
@@ -131,6 +144,7 @@ def test_only_published_columns_are_sorted_by_or_shown(survey: Survey, column: s
                 assert answer.status_code in {400, 422}, (operation.path, name, value)
 
 
+@attack("statements that got in after all", "cannot write, attach, export or load code")
 def test_what_sqlite_could_be_made_to_do_is_out_of_reach(survey: Survey) -> None:
     """The reading connections can neither write nor load code, should a statement of somebody's get there after all."""
     database = survey.app.extensions["contimg.services"].database
@@ -143,7 +157,7 @@ def test_what_sqlite_could_be_made_to_do_is_out_of_reach(survey: Survey) -> None
         (f"VACUUM INTO '{secret}'", {}),
     ]
     for sql, params in statements:
-        with suppress(ContimgError):  # some are refused, some do nothing
+        with ATTEMPTS.one(ContimgError):  # some are refused, some do nothing
             database.rows(sql, params)
     assert not secret.exists()
     assert len(surface.ask(survey.client, "/api/v1/images").get_json()) == 2

@@ -18,6 +18,7 @@ import pytest
 from app.domain import keys
 from app.web import auth
 from tests.security import surface
+from tests.security.attempts import attack, control
 from tests.security.conftest import KEY, Build, Survey
 
 SECRET = "a secret of thirty-two characters or more"
@@ -85,11 +86,16 @@ FORGED = {
 }  # fmt: skip
 
 
+@attack(
+    "tokens: algorithm none, another, confused with a public key; keys in the header; strange `exp`; scopes as text",
+    "401",
+)
 @pytest.mark.parametrize("token", FORGED.values(), ids=FORGED.keys())
 def test_forged_token_opens_nothing(guarded: Survey, token: str) -> None:
     assert status(guarded, {"Authorization": f"Bearer {token}"}) == 401
 
 
+@attack("good tokens with other scopes, and such as resemble the right one", "403")
 @pytest.mark.parametrize(
     "scopes", [[], ["read"], ["writer"], ["Write"], ["write "], [["write"]], [None], [{"write": 1}]]
 )
@@ -98,6 +104,7 @@ def test_token_with_other_scopes_is_forbidden(guarded: Survey, scopes: list[Any]
     assert status(guarded, {"Authorization": f"Bearer {token}"}) == 403
 
 
+@control
 def test_good_token_opens(guarded: Survey) -> None:
     """Else the tests above would be content with a service that nobody can use."""
     assert status(guarded, {"Authorization": f"Bearer {GOOD}"}) == 200
@@ -105,6 +112,7 @@ def test_good_token_opens(guarded: Survey) -> None:
     assert status(guarded, {"X-API-Key": KEY}) == 200
 
 
+@attack("parts of a key, and more than a key", "401")
 def test_part_of_a_key_opens_nothing(guarded: Survey) -> None:
     wrong = [KEY[:n] for n in range(len(KEY))] + [KEY[n:] for n in range(1, len(KEY))]
     wrong += [KEY + "x", KEY + "\0", KEY.upper(), KEY * 2, f"{KEY},{KEY}", f"x,{KEY}", f'"{KEY}"', f"{KEY};", "*", "%"]
@@ -112,6 +120,7 @@ def test_part_of_a_key_opens_nothing(guarded: Survey) -> None:
         assert status(guarded, environ={"HTTP_X_API_KEY": key}) == 401, key
 
 
+@attack("keys and tokens in cookies, addresses and other fields", "401")
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
@@ -130,6 +139,7 @@ def test_credentials_count_in_their_own_place_only(guarded: Survey, headers: dic
     assert status(guarded, headers, query) == 401
 
 
+@attack("writes by forms of other sites, which need no preflight", "401")
 def test_no_write_is_done_for_a_page_of_another_site(guarded: Survey) -> None:
     """A form needs no preflight; so nothing that a form can send may be enough."""
     for content_type in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"):
@@ -145,6 +155,7 @@ def test_no_write_is_done_for_a_page_of_another_site(guarded: Survey) -> None:
                 assert answer.status_code == 401, operation
 
 
+@attack("timing of the comparison", "every key is compared, by `hmac.compare_digest`")
 def test_every_key_is_compared_and_in_constant_time(
     build: Build, guarded: Survey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +182,7 @@ def test_every_key_is_compared_and_in_constant_time(
         monkeypatch.undo()
 
 
+@attack("a key so short that what names it would tell all of it", "half of it at most is shown")
 def test_short_key_is_not_told_whole_by_what_names_it(build: Build) -> None:
     survey = build(DSA110_API_KEYS="short")
     (run, *_) = surface.ask(survey.client, "/api/v1/jobs?limit=1").get_json()

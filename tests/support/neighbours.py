@@ -9,8 +9,12 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def neighbour(answer: bytes | None) -> Iterator[int]:
-    """A server that reads once and sends ``answer`` to every connection, or accepts and says nothing; its port."""
+def neighbour(answer: bytes | None, heard: list[bytes] | None = None) -> Iterator[int]:
+    """A server that reads once and sends ``answer`` to every connection, or accepts and says nothing; its port.
+
+    What it reads is kept in ``heard``.
+    """
+    heard = [] if heard is None else heard
     listening = socket.create_server(("127.0.0.1", 0))
     kept: list[socket.socket] = []
     stopped = threading.Event()
@@ -27,7 +31,7 @@ def neighbour(answer: bytes | None) -> Iterator[int]:
             kept.append(connection)
             if answer is not None:
                 with contextlib.suppress(OSError), connection:
-                    connection.recv(65536)
+                    heard.append(connection.recv(65536))
                     connection.sendall(answer)
 
     thread = threading.Thread(target=serve, daemon=True)

@@ -24,11 +24,11 @@ from werkzeug.test import TestResponse
 from tests.support import reliability
 from tests.support.load import Tally
 
-# What an error of ours looks like, by its media type: a problem; the console's page of one; the table of DALI 1.1,
-# section 4.2; the line of SODA 1.0, section 5.1; a probe that says no.
+# What an error of ours looks like, by its media type: a problem; the console's page of one, or what it
+# says beside the form that it is about; the table of DALI 1.1, section 4.2; the line of SODA 1.0, section 5.1; a probe that says no.
 FORMS = {
     "application/problem+json": rb'"status": ?CODE\b',
-    "text/html": rb'(?s)<h1>CODE .*<p class="note">',
+    "text/html": rb'(?s)<h1>CODE .*<p class="note">|role="alert" id="refused"',
     "application/x-votable+xml": rb'name="QUERY_STATUS"[^>]* value="ERROR"',
     "text/plain": rb"\A[A-Z][A-Za-z]+: ",
     "application/json": rb'\A{"status":"not ready"',

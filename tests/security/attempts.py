@@ -24,8 +24,8 @@ from werkzeug.test import TestResponse
 from tests.support import reliability
 from tests.support.load import Tally
 
-# What an error of ours looks like, by its media type: a problem; the console's page of one, or what it
-# says beside the form that it is about; the table of DALI 1.1, section 4.2; the line of SODA 1.0, section 5.1; a probe that says no.
+# What an error of ours looks like, by its media type: a problem; the console's page of one, or what it says beside the
+# form that it is about; the table of DALI 1.1, section 4.2; the line of SODA 1.0, section 5.1; a probe that says no.
 FORMS = {
     "application/problem+json": rb'"status": ?CODE\b',
     "text/html": rb'(?s)<h1>CODE .*<p class="note">|role="alert" id="refused"',

@@ -21,7 +21,6 @@ from gunicorn.glogging import Logger
 
 from app.config import ConfigurationError, Settings
 from app.web import runtime, sse
-from app.web.memory import MemoryLimit, resident_mib
 
 
 def _settings() -> Settings:
@@ -109,8 +108,7 @@ preload_app = True
 # A worker is replaced after so many requests, each at its own time, so that a slow leak in a library stays small.
 max_requests = 1_000_000
 max_requests_jitter = 100_000
-# Or once it has grown too large.
-_memory = MemoryLimit(settings.worker_memory_mib)
+# It looks itself whether it has grown too large: app.web.worker.
 
 # Under gthread this is the main loop's heartbeat, not a limit on requests; those have deadlines of their own.
 timeout = 60
@@ -158,16 +156,6 @@ def post_worker_init(worker: Any) -> None:
     """Let streams of events end when their worker is told to stop, and look for garbage after more than one page."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
     sse.serving = lambda: worker.alive
-
-
-def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """Let a worker end that has grown too large, as gunicorn lets one end after ``max_requests``."""
-    if worker.alive and _memory.is_passed():
-        worker.log.warning(
-            "This worker holds %.0f MiB, more than DSA110_WORKER_MEMORY_MIB allows: another takes its place.",
-            resident_mib(),
-        )
-        worker.alive = False
 
 
 def when_ready(server: Any) -> None:

@@ -124,7 +124,7 @@ class Site:
             "DSA110_QUEUE_NAME": f"hosts-{os.getpid()}-{time.monotonic_ns()}",
             "DSA110_RATE_LIMIT_STORAGE_URL": redis,
             "DSA110_RATE_LIMIT_EXPORTS": f"{QUOTA} per hour",
-            # A table that was refused for want of a place is counted, and HAProxy asks another host, which counts it too.
+            # A table refused for want of a place is counted, and HAProxy asks another host, which counts it too.
             "DSA110_MAX_DOWNLOADS": "100",
             "DSA110_LOG_REQUESTS": "false",
         }

@@ -9,19 +9,22 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from http.client import HTTPConnection, HTTPSConnection, RemoteDisconnected
+from email.message import Message
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.neighbours import closed_port, neighbour
 from tests.support.pipeline import Pipeline, worked_example
-from tests.support.proxies import OPERATIONS, needed, nginx
+from tests.support.proxies import OPERATIONS, is_problem, needed, nginx
 from tests.support.restless import RestlessClients
 from tests.support.server import ROOT, Reply, Server, environment
 from tests.support.socket_activation import SocketUnit
@@ -239,3 +242,51 @@ def test_nginx_hands_on_paths_sends_files_itself_and_does_not_hold_streams_back(
             started = time.monotonic()
             assert stream.getresponse().readline() == b"retry: 2000\n"
             assert time.monotonic() - started < 3
+
+
+PATH = "/api/v1/images"
+OWN_WORDS = {
+    "upstream away": (502, "BAD_GATEWAY", "2"),
+    "upstream silent": (504, "GATEWAY_TIMEOUT", "10"),
+    "long body": (413, "PAYLOAD_TOO_LARGE", None),
+    "long address": (414, "REQUEST_URI_TOO_LONG", None),
+    "long header field": (431, "REQUEST_HEADER_FIELDS_TOO_LARGE", None),
+    "no HTTP": (400, "BAD_REQUEST", None),
+    "internal": (404, "NOT_FOUND", None),
+}
+
+
+def test_what_nginx_itself_has_to_say_is_a_problem_like_every_other(tmp_path: Path) -> None:
+    with (
+        neighbour(None) as silent,
+        nginx(tmp_path / "away", closed_port(), tmp_path) as away,
+        nginx(tmp_path / "nginx", silent, tmp_path, patience="200ms") as port,
+    ):
+
+        def ask(port: int, start: str, *fields: str) -> tuple[int, Message, bytes]:
+            trusts = ssl._create_unverified_context()
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+                trusts.wrap_socket(plain, server_hostname="localhost") as connection,
+            ):
+                connection.sendall("\r\n".join([start, *fields, "", ""]).encode())
+                answer = HTTPResponse(connection)
+                answer.begin()
+                return answer.status, answer.headers, answer.read()
+
+        get = f"GET {PATH} HTTP/1.1"
+        host = "Host: localhost"
+        said = {
+            "upstream away": ask(away, get, host),
+            "upstream silent": ask(port, get, host),
+            "long body": ask(port, f"POST {PATH} HTTP/1.1", host, "Content-Length: 2000000"),
+            "long address": ask(port, f"GET {PATH}?x={'x' * 20_000} HTTP/1.1", host),
+            "long header field": ask(port, get, host, f"X-A: {'x' * 20_000}"),
+            "no HTTP": ask(port, get, host, "Content-Length: no number"),
+            "internal": ask(port, f"GET /protected{tmp_path}/x HTTP/1.1", host),
+        }
+    for name, (status, headers, body) in said.items():
+        assert (status, headers["Content-Type"]) == (OWN_WORDS[name][0], "application/problem+json"), name
+        assert headers["Retry-After"] == OWN_WORDS[name][2], name
+        is_problem(body, *OWN_WORDS[name][:2])
+    assert said.keys() == OWN_WORDS.keys()

@@ -25,9 +25,10 @@ from typing import Any
 import pytest
 
 from tests.support.faults import lasting
+from tests.support.neighbours import closed_port
 from tests.support.pipeline import Pipeline, worked_example
 from tests.support.pipeline_rows import run_id
-from tests.support.proxies import OPERATIONS, certificate, haproxy, needed, wait_until
+from tests.support.proxies import OPERATIONS, certificate, haproxy, is_problem, needed, wait_until
 from tests.support.restless import RestlessClients
 from tests.support.server import Reply, Server, environment
 from tests.support.worker import WorkerProcess
@@ -54,6 +55,19 @@ def test_real_haproxy_configuration_is_one_that_it_takes(tmp_path: Path) -> None
         [program, "-c", "-f", str(tmp_path / "haproxy.cfg")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_haproxy_itself_has_to_say_is_a_problem_like_every_other(tmp_path: Path) -> None:
+    with haproxy(tmp_path / "haproxy", [closed_port() for _ in range(HOSTS)]) as port:
+        away = ask(port, "GET", IMAGES, {})
+    assert (away.status, away.headers["content-type"]) == (503, "application/problem+json")
+    assert away.headers["retry-after"] == "2"
+    is_problem(away.body, 503, "SERVICE_UNAVAILABLE")
+    text = (OPERATIONS / "haproxy.cfg").read_text()
+    words = re.findall(r"http-error status (\d+) content-type application/problem\+json .* string '(.*)'", text)
+    assert [int(status) for status, _ in words] == [500, 502, 503, 504]
+    for status, body in words:
+        is_problem(body.encode(), int(status), json.loads(body)["code"])
 
 
 def replica(original: Path, place: Path) -> Path:

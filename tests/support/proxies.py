@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from app.web.problems import problem
 from tests.support.neighbours import closed_port
 from tests.support.server import ROOT
 
@@ -44,8 +46,8 @@ def certificate(directory: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def nginx(directory: Path, upstream: int, data: Path) -> Iterator[int]:
-    """nginx in front of a service; its port."""
+def nginx(directory: Path, upstream: int, data: Path, *, patience: str = "75s") -> Iterator[int]:
+    """nginx in front of a service, for whose answers it waits so long; its port."""
     program = needed("nginx")
     directory.mkdir()
     key, cert = certificate(directory)
@@ -58,6 +60,7 @@ def nginx(directory: Path, upstream: int, data: Path) -> Iterator[int]:
         "listen 80;": f"listen 127.0.0.1:{unencrypted};",
         "listen 80 default_server": f"listen 127.0.0.1:{unencrypted} default_server",
         "server_name contimg.example.org": "server_name 127.0.0.1 localhost",
+        "proxy_read_timeout 75s": f"proxy_read_timeout {patience}",
         "/etc/ssl/contimg-api/fullchain.pem": str(cert),
         "/etc/ssl/contimg-api/privkey.pem": str(key),
         "/protected/data/dsa110-contimg/": f"/protected{data}/",
@@ -124,6 +127,15 @@ def _listens(port: int) -> bool:
         connection.connect()
         return True
     return False
+
+
+def is_problem(body: bytes, status: int, code: str) -> None:
+    """Check that a proxy's own error is of the same form as those of the service."""
+    said = json.loads(body)
+    ours = problem(status, code, said["message"], environ={"contimg.request_id": said["trace_id"]})
+    assert said == ours | {"title": said["title"]}, "titles are those of RFC 9110, which Python's have become lately"
+    assert said["title"]
+    assert said["detail"].endswith(".")
 
 
 def wait_until(condition: Callable[[], Any], tell: Callable[[], str] = str, timeout_s: float = 20.0) -> None:

@@ -124,6 +124,46 @@ def test_unit_is_one_that_systemd_takes(name: str, tmp_path: Path) -> None:
     assert complaints == []
 
 
+def unit(name: str) -> dict[str, str]:
+    """Directives of a unit."""
+    lines = (OPERATIONS / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+# What systemd makes of a unit: 0 for what may do nothing, 10 for what may do everything.
+@pytest.mark.parametrize(
+    ("name", "most"), [("contimg-api.service", 2.5), ("contimg-worker.service", 2.5), ("contimg-backup.service", 1.5)]
+)
+def test_units_are_hardened(name: str, most: float, tmp_path: Path) -> None:
+    (tmp_path / name).write_text((OPERATIONS / name).read_text())
+    done = subprocess.run(
+        [needed("systemd-analyze"), "security", "--offline=true", "--no-pager", str(tmp_path / name)],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) <= most, done.stdout
+
+
+@pytest.mark.parametrize("name", ["contimg-worker.service", "contimg-backup.service"])
+def test_other_units_may_do_no_more_than_the_service_but_write_where_their_work_is(name: str) -> None:
+    service, other = unit("contimg-api.service"), unit(name)
+    hardening = [key for key in service if key.startswith(("Protect", "Private", "Restrict", "Capability", "System"))]
+    assert len(hardening) > 15
+    for key in hardening:
+        assert other[key] == service[key] or set(other[key].split()) < set(service[key].split()), key
+
+
+def test_workers_are_replaced_before_the_kernel_ends_one() -> None:
+    from app.config import Settings
+    from app.web.memory import FAR
+
+    environ = dict(re.findall(r"(?m)^(DSA110_WORKERS)=(.*)$", (OPERATIONS / "contimg-api.env").read_text()))
+    settings = Settings.from_environment(environ)
+    most_mib = int(unit("contimg-api.service")["MemoryMax"].removesuffix("G")) * 1024
+    assert settings.workers * settings.worker_memory_mib * FAR < most_mib
+
+
 def test_units_take_what_the_service_needs() -> None:
     service = (OPERATIONS / "contimg-api.service").read_text()
     for line in ("Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "Requires=contimg-api.socket"):

@@ -20,7 +20,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from app.config import ConfigurationError, Settings
-from app.web import runtime, sse
+from app.web import descriptors, runtime, sse
 
 
 def _settings() -> Settings:
@@ -146,10 +146,16 @@ if settings.tls_enabled:
 def on_starting(server: Any) -> None:
     """Stop at once, and say so plainly, if another program holds the port. Nothing is ever done to that program."""
     _heed_stops_while_forking()
+    _leave_room_for_files(server)
     inherited = "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ
     for address in () if inherited else server.cfg.address:
         if isinstance(address, tuple):
             _refuse_used_port(*address[:2])
+
+
+def on_reload(server: Any) -> None:
+    """See to it again: what the command line says was read anew."""
+    _leave_room_for_files(server)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -205,6 +211,19 @@ def _heed_stops_while_forking() -> None:
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, orders),
         after_in_child=begin_worker,
     )
+
+
+def _leave_room_for_files(server: Any) -> None:
+    """Let no worker take in so many connections that nothing is left to answer them with."""
+    wanted = server.cfg.worker_connections
+    most = descriptors.connections(wanted, server.cfg.threads)
+    if most < wanted:
+        server.log.warning(
+            "Each worker takes %d connections instead of %d: the limit of open files (ulimit -n) allows no more.",
+            most,
+            wanted,
+        )
+        server.cfg.set("worker_connections", most)
 
 
 def _refuse_used_port(host: str, port: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import signal
 import socket
@@ -75,6 +76,14 @@ class _Log(Logger):
     Given a logging configuration, gunicorn prepares such a line for every request, written or not: as much work as
     the whole service does for an answer from its cache.
     """
+
+    def setup(self, cfg: Any) -> None:
+        """Give access lines back the place that the command line named, and that our configuration took from them."""
+        super().setup(cfg)
+        if cfg.accesslog:
+            self.access_log.setLevel(logging.INFO)
+            self.access_log.handlers.clear()
+            self._set_handler(self.access_log, cfg.accesslog, fmt=logging.Formatter(self.access_fmt), stream=sys.stdout)
 
     def access(self, *request: Any) -> None:
         """Write an access line where ``--access-logfile`` asks for them."""

@@ -43,6 +43,8 @@ class PatientWorker(LoopWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._look_at = 0.0
+        # Asked for every answer at hand, and gunicorn's own way to ask takes a microsecond.
+        self.writes_access_lines = bool(self.cfg.accesslog)
         # Requests that were answered at once: clients ask in the same words again and again.
         self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0

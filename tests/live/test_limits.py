@@ -189,6 +189,19 @@ def test_client_that_asks_before_it_sends_its_body_is_told_to_go_on(server: Serv
     assert b"HTTP/1.1 400 " in answer or b"HTTP/1.1 422 " in answer
 
 
+@pytest.mark.parametrize("length", [2, 2_000_000], ids=["body", "body that is too long"])
+def test_client_of_http_1_0_is_never_told_to_go_on(server: Server, length: int) -> None:
+    head = (
+        b"POST /api/v1/images/bulk-download HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % length
+    )
+    began = time.monotonic()
+    answer = exchange(server, head, b"{}")
+    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), answer[:100]
+    assert b"100 Continue" not in answer
+    assert time.monotonic() - began < 3
+
+
 def test_more_clients_than_files_may_be_open_leave_room_for_answers(live_pipeline: Pipeline, tmp_path: Path) -> None:
     """As many as 128 are taken in where 256 files may be open; the others wait until some have gone."""
     few = ("prlimit", "--nofile=256:256")

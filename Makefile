@@ -51,7 +51,7 @@ bench: $(VENV)/installed-test ## Measure against a bare WSGI callable and a bare
 	@$(BIN)/python -m tests.benchmarks
 
 soak: $(VENV)/installed-test ## The longer runs: 500 jobs on each store, 10,000 cones, every fault and attack, the full benchmark (about two hours)
-	@CONTIMG_TEST_JOBS=500 CONTIMG_TEST_CONES=10000 $(BIN)/python -m pytest tests/queue tests/live tests/repositories tests/api
+	@CONTIMG_TEST_JOBS=500 CONTIMG_TEST_CONES=10000 CONTIMG_TEST_FAULT_S=60 $(BIN)/python -m pytest tests/queue tests/live tests/repositories tests/api
 	@rm -f build/reliability.jsonl; mkdir -p build
 	@CONTIMG_TEST_FAULT_S=60 CONTIMG_RELIABILITY_LOG=build/reliability.jsonl $(BIN)/python -m pytest tests/faults tests/security
 	@$(BIN)/python -m tests.support.reliability build/reliability.jsonl

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import signal
 import socket
@@ -20,8 +21,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from app.config import ConfigurationError, Settings
-from app.web import runtime, sse
-from app.web.memory import MemoryLimit, resident_mib
+from app.web import descriptors, runtime, sse
 
 
 def _settings() -> Settings:
@@ -77,6 +77,14 @@ class _Log(Logger):
     the whole service does for an answer from its cache.
     """
 
+    def setup(self, cfg: Any) -> None:
+        """Give access lines back the place that the command line named, and that our configuration took from them."""
+        super().setup(cfg)
+        if cfg.accesslog:
+            self.access_log.setLevel(logging.INFO)
+            self.access_log.handlers.clear()
+            self._set_handler(self.access_log, cfg.accesslog, fmt=logging.Formatter(self.access_fmt), stream=sys.stdout)
+
     def access(self, *request: Any) -> None:
         """Write an access line where ``--access-logfile`` asks for them."""
         if self.cfg.accesslog:
@@ -109,8 +117,7 @@ preload_app = True
 # A worker is replaced after so many requests, each at its own time, so that a slow leak in a library stays small.
 max_requests = 1_000_000
 max_requests_jitter = 100_000
-# Or once it has grown too large.
-_memory = MemoryLimit(settings.worker_memory_mib)
+# It looks itself whether it has grown too large: app.web.worker.
 
 # Under gthread this is the main loop's heartbeat, not a limit on requests; those have deadlines of their own.
 timeout = 60
@@ -148,26 +155,22 @@ if settings.tls_enabled:
 def on_starting(server: Any) -> None:
     """Stop at once, and say so plainly, if another program holds the port. Nothing is ever done to that program."""
     _heed_stops_while_forking()
+    _leave_room_for_files(server)
     inherited = "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ
     for address in () if inherited else server.cfg.address:
         if isinstance(address, tuple):
             _refuse_used_port(*address[:2])
 
 
+def on_reload(server: Any) -> None:
+    """See to it again: what the command line says was read anew."""
+    _leave_room_for_files(server)
+
+
 def post_worker_init(worker: Any) -> None:
     """Let streams of events end when their worker is told to stop, and look for garbage after more than one page."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
     sse.serving = lambda: worker.alive
-
-
-def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """Let a worker end that has grown too large, as gunicorn lets one end after ``max_requests``."""
-    if worker.alive and _memory.is_passed():
-        worker.log.warning(
-            "This worker holds %.0f MiB, more than DSA110_WORKER_MEMORY_MIB allows: another takes its place.",
-            resident_mib(),
-        )
-        worker.alive = False
 
 
 def when_ready(server: Any) -> None:
@@ -217,6 +220,19 @@ def _heed_stops_while_forking() -> None:
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, orders),
         after_in_child=begin_worker,
     )
+
+
+def _leave_room_for_files(server: Any) -> None:
+    """Let no worker take in so many connections that nothing is left to answer them with."""
+    wanted = server.cfg.worker_connections
+    most = descriptors.connections(wanted, server.cfg.threads)
+    if most < wanted:
+        server.log.warning(
+            "Each worker takes %d connections instead of %d: the limit of open files (ulimit -n) allows no more.",
+            most,
+            wanted,
+        )
+        server.cfg.set("worker_connections", most)
 
 
 def _refuse_used_port(host: str, port: int) -> None:

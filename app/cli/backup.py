@@ -16,17 +16,24 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 @click.argument("directory", type=_DIRECTORY)
 @click.option("--pipeline", is_flag=True, help="The pipeline's databases too.")
 @click.option("--keep", type=click.IntRange(min=1), help="Keep so many backups there and remove the oldest.")
-def backup(directory: Path, pipeline: bool, keep: int | None) -> None:
+@click.option("--prune", is_flag=True, help="Make none, only remove: where the disk has no room for another.")
+def backup(directory: Path, pipeline: bool, keep: int | None, prune: bool) -> None:
     """Back up this service's own databases into a new directory below DIRECTORY.
 
-    Nothing needs to be stopped. Every copy is checked before the backup gets its name.
+    Nothing needs to be stopped. Every copy is checked before the backup gets its name, and only then older ones are
+    removed. With --prune, nothing is removed unless the newest backup there is whole.
     """
     from app.services.backup import BackupService
 
-    made = BackupService(Settings.from_environment()).make(directory, pipeline=pipeline, keep=keep)
+    service = BackupService(Settings.from_environment())
+    if prune:
+        if keep is None:
+            raise click.UsageError("--prune wants to know how many backups to keep: --keep.")
+        _tell_removed(service.prune(directory, keep))
+        return
+    made = service.make(directory, pipeline=pipeline, keep=keep)
     _tell(made.manifest)
-    for name in made.removed:
-        click.echo(f"removed {name}")
+    _tell_removed(made.removed)
     click.echo(made.directory)
 
 
@@ -51,6 +58,11 @@ def restore(backup: Path, pipeline: bool, online: bool, check: bool) -> None:
         click.echo(f"{done.name}: {'restored within' if done.poured else 'put at'} {done.target}")
         if done.kept is not None:
             click.echo(f"  what was there: {done.kept}")
+
+
+def _tell_removed(names: tuple[str, ...]) -> None:
+    for name in names:
+        click.echo(f"removed {name}")
 
 
 def _tell(manifest: Manifest) -> None:

@@ -56,7 +56,10 @@ class Settings(AccessSettings):
     )
     threads: int = setting("DSA110_THREADS", parse.count, 4, "Threads in each worker.")
     worker_memory_mib: int = setting(
-        "DSA110_WORKER_MEMORY_MIB", parse.whole, 1024, "Memory past which a worker is replaced [MiB]; 0 for never."
+        "DSA110_WORKER_MEMORY_MIB",
+        parse.whole,
+        1024,
+        "Memory past which a worker is replaced, a quarter more at once [MiB]; 0 for never.",
     )
 
     # -- the pipeline's databases

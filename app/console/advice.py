@@ -31,6 +31,10 @@ _BY_CODE: Mapping[str, tuple[Step, ...]] = {
         _DOCTOR,
         Step("Nothing is lost: the page works again as soon as the database does."),
     ),
+    "STATE_DB_UNAVAILABLE": (
+        Step("This concerns ratings, keys and the audit log. Images, sources and plots work without them."),
+        _DOCTOR,
+    ),
     "DATABASE_BUSY": (Step(f"The pipeline is writing. {_AGAIN}"),),
     "QUERY_TIMEOUT": (
         Step("Ask for less: fewer filters without an index, a shorter time, a smaller cone."),
@@ -48,7 +52,7 @@ _BY_CODE: Mapping[str, tuple[Step, ...]] = {
 
 def advice_on(problem: Mapping[str, Any]) -> list[Step]:
     """Steps for a problem, the most useful first."""
-    steps = list(_BY_CODE.get(problem["error"], ()))
+    steps = list(_BY_CODE.get(problem["code"]) or _BY_CODE.get(problem["error"], ()))
     if problem["status"] == 404:
         steps.append(Step("It may have been removed, or the link may be incomplete. Look it up in the lists above."))
     if problem["status"] in {400, 422} and request.args:

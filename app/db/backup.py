@@ -14,6 +14,7 @@ https://www.sqlite.org/backup.html; https://www.sqlite.org/howtocorrupt.html, se
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -26,7 +27,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from app.db.errors import translate
+from app.db.errors import primary_code, translate
 from app.db.writing import connect
 from app.domain.errors import Busy, DatabaseUnavailable
 
@@ -57,6 +58,8 @@ def copy(source: Path, target: Path, name: str, *, timeout_s: float) -> int:
         Another process kept the database locked for ``timeout_s``.
     DatabaseUnavailable
         It cannot be read, or the copy is damaged.
+    OSError
+        The copy cannot be written.
     """
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
@@ -68,6 +71,8 @@ def copy(source: Path, target: Path, name: str, *, timeout_s: float) -> int:
             written.execute("PRAGMA journal_mode = OFF")
             read.backup(written, sleep=_BETWEEN_ATTEMPTS_S, progress=_patience(name, timeout_s))
     except sqlite3.Error as error:
+        if primary_code(error) == "SQLITE_FULL":  # the copy's disk: the original is only read
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise translate(error, name) from error
     _sync(target)
     return check(target, name)

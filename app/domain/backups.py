@@ -52,10 +52,10 @@ class Manifest(NamedTuple):
 
 
 def directory_name(at: float, taken: Iterable[str]) -> str:
-    """Name of a backup made at a time [Unix s]: sorts by time, and is none of those ``taken``."""
+    """Name of a backup made at a time [Unix s]: sorts by time, and behind those ``taken`` in the same second."""
     stem = f"contimg-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}"
-    taken = set(taken)
-    return next(name for n in range(1, len(taken) + 2) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+    ages = [_age(name) for name in taken if is_backup_name(name) and name.startswith(stem)]
+    return f"{stem}-{max(ages)[1] + 1}" if ages else stem
 
 
 def is_backup_name(name: str) -> bool:

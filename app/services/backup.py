@@ -86,7 +86,7 @@ class BackupService:
         Raises
         ------
         BackupRefused
-            There is nothing to back up, or another backup is being made in the same place.
+            There is nothing to back up, no room for it, or another backup is being made in the same place.
         Busy, DatabaseUnavailable
             A database cannot be read, or is damaged. Nothing of the backup is left behind.
         """
@@ -98,18 +98,44 @@ class BackupService:
             taken = os.listdir(parent)
             name = directory_name(time.time(), taken)
             unfinished = parent / f"{_UNFINISHED}{name}"
-            unfinished.mkdir(mode=0o700)
             try:
+                unfinished.mkdir(mode=0o700)
                 manifest = self._fill(unfinished, sources, left_out)
                 unfinished.rename(parent / name)
-            except BaseException:
+            except BaseException as error:
                 shutil.rmtree(unfinished, ignore_errors=True)
+                if isinstance(error, OSError):
+                    raise BackupRefused(f"The backup cannot be written to {parent}: {error.strerror}.") from error
                 raise
             backup.sync_directory(parent)
-            removed = outdated([*taken, name], keep) if keep is not None else []
-            for old in removed:
-                shutil.rmtree(parent / old)
-        return Made(parent / name, manifest, tuple(removed))
+            # The new one is not among those that may go, even if the clock was put back.
+            removed = _remove_outdated(parent, taken, keep - 1) if keep is not None else ()
+        return Made(parent / name, manifest, removed)
+
+    def prune(self, parent: Path, keep: int) -> tuple[str, ...]:
+        """Remove all but the newest backups below ``parent`` without making one: where the disk has no room for it.
+
+        Parameters
+        ----------
+        parent
+            Where backups lie.
+        keep
+            How many stay, at least one.
+
+        Raises
+        ------
+        BackupRefused, DatabaseUnavailable
+            The newest is not whole, or there is none, or one is being made. Nothing was removed.
+        """
+        if not parent.is_dir():
+            raise BackupRefused(f"There are no backups: {parent} is no directory.")
+        with _alone_in(parent):
+            taken = os.listdir(parent)
+            backups = outdated(taken, 0)
+            if not backups:
+                raise BackupRefused(f"There are no backups in {parent}.")
+            self.verify(parent / backups[-1])
+            return _remove_outdated(parent, taken, keep)
 
     def verify(self, directory: Path) -> Manifest:
         """Read a backup's manifest, and look through every file that it names.
@@ -259,6 +285,13 @@ def read_manifest(directory: Path) -> Manifest:
         if file.name not in (*_OURS, *_OF_PIPELINE) or file.file != _file_name(file.name):
             raise BackupRefused(f"The manifest names what is no database of this service: {file.file}")
     return manifest
+
+
+def _remove_outdated(parent: Path, names: list[str], keep: int) -> tuple[str, ...]:
+    removed = tuple(outdated(names, keep))
+    for name in removed:
+        shutil.rmtree(parent / name)
+    return removed
 
 
 def _file_name(name: str) -> str:

@@ -8,6 +8,8 @@ have to compute or to wait raises :class:`~app.web.environ.NotAtHand`, and the r
 from __future__ import annotations
 
 import contextlib
+import time
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from gunicorn.http import wsgi
@@ -58,6 +60,7 @@ def answer(worker: Any, conn: Any, request: Any, *, last: bool) -> Answer | None
         Whether the connection is to be closed behind it.
     """
     pieces = _Pieces()
+    began = time.monotonic() if worker.writes_access_lines else 0.0
     try:
         response, environ = wsgi.create(request, pieces, conn.client, conn.server, worker.cfg)
         environ["wsgi.multithread"] = environ[AT_HAND] = True
@@ -71,6 +74,8 @@ def answer(worker: Any, conn: Any, request: Any, *, last: bool) -> Answer | None
     except Exception:
         # Not at hand; or a defect, which shows again in the thread, where there is time for it.
         return None
+    if worker.writes_access_lines:
+        worker.log.access(response, request, environ, timedelta(seconds=time.monotonic() - began))
     try:
         worker.cfg.post_request(worker, request, environ, response)
     except Exception:

@@ -6,20 +6,25 @@ ends whichever process it likes best when memory runs out; with one, no request 
 
 from __future__ import annotations
 
+import math
 import os
-import time
 from collections.abc import Callable
-from pathlib import Path
 
-BETWEEN_LOOKS_S = 1.0
+# Looking takes less than ten microseconds.
+BETWEEN_LOOKS_S = 0.1
+# A drawing at work needs memory for a moment, and gives it back: for so long it may be more than is allowed [s] ...
+PATIENCE_S = 1.0
+# ... but not more than so many times what is allowed: who leaks fast would not be stopped before the system does it.
+FAR = 1.25
 _MIB = 2**20
-_STATM = Path("/proc/self/statm")
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / _MIB
 
 
 def resident_mib() -> float:
     """Memory that this process occupies, shared pages included [MiB]; 0 where the system does not tell."""
     try:
-        return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE") / _MIB
+        with open("/proc/self/statm", "rb", buffering=0) as file:
+            return int(file.read(100).split(maxsplit=2)[1]) * _PAGE_MIB
     except (OSError, ValueError, IndexError):
         return 0.0
 
@@ -36,16 +41,23 @@ class MemoryLimit:
     """
 
     def __init__(self, most_mib: int, measure: Callable[[], float] = resident_mib) -> None:
-        self._most_mib = most_mib
+        self._most_mib = most_mib or math.inf
         self._measure = measure
-        self._next_look_s = 0.0
-        self._was_over = False
+        self._next_look_s = 0.0 if most_mib else math.inf
+        self._over_since_s = self._far_over_since_s = math.inf
 
-    def is_passed(self) -> bool:
-        """Whether it was passed at two looks, a second apart: one drawing at work is no reason."""
-        now_s = time.monotonic()
-        if not self._most_mib or now_s < self._next_look_s:
+    def is_passed(self, now_s: float) -> bool:
+        """Whether it is passed, and was at every look for a while: asked again and again, it looks now and then.
+
+        Parameters
+        ----------
+        now_s
+            Of the monotonic clock [s].
+        """
+        if now_s < self._next_look_s:
             return False
         self._next_look_s = now_s + BETWEEN_LOOKS_S
-        before, self._was_over = self._was_over, self._measure() > self._most_mib
-        return before and self._was_over
+        share = self._measure() / self._most_mib
+        self._over_since_s = min(self._over_since_s, now_s) if share > 1.0 else math.inf
+        self._far_over_since_s = min(self._far_over_since_s, now_s) if share > FAR else math.inf
+        return now_s >= self._over_since_s + PATIENCE_S or now_s > self._far_over_since_s

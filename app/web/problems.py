@@ -9,6 +9,9 @@ from urllib.parse import quote
 
 import orjson
 
+from app.db.counters import Counters
+from app.db.state import StateDatabase
+
 CONTENT_TYPE = "application/problem+json"
 
 # What today's dashboard has texts for, by the code of the error; a missing record depends on what is missing.
@@ -19,6 +22,8 @@ _CLIENT_CODES = {
     "QUERY_TIMEOUT": "PRODUCTS_DB_UNAVAILABLE",
     "FILE_NOT_ACCESSIBLE": "NOT_FOUND",
 }
+# What is ours is not the products database: keys, ratings and the audit log, and the counts of requests.
+_OWN_DATABASES = frozenset({StateDatabase.name, Counters.name})
 _CLIENT_CODES_OF_MISSING = {
     "Image": "IMAGE_NOT_FOUND",
     "MeasurementSet": "MS_NOT_FOUND",
@@ -81,4 +86,7 @@ def encode(body: Mapping[str, Any]) -> bytes:
 def _client_code(code: str, details: Mapping[str, Any]) -> str:
     if code == "RECORD_NOT_FOUND":
         return _CLIENT_CODES_OF_MISSING.get(details.get("entity_type", ""), "NOT_FOUND")
-    return _CLIENT_CODES.get(code, code)
+    client_code = _CLIENT_CODES.get(code, code)
+    if client_code == "PRODUCTS_DB_UNAVAILABLE" and details.get("database") in _OWN_DATABASES:
+        return "STATE_DB_UNAVAILABLE"
+    return client_code

@@ -93,11 +93,14 @@ class Incoming:
             self._settle_expectation(start)
 
     def _settle_expectation(self, start: int) -> None:
-        """A client that waits to be asked for the body is asked once, by whoever reads it."""
+        """A client that waits to be asked for the body is asked once, by whoever reads it.
+
+        One that speaks HTTP/1.0 never is (RFC 9110, section 10.1.1): it would take that for the answer.
+        """
         head, asked = _EXPECT.subn(b"", bytes(self.data[: start - 2]))
         if not asked:
             return
-        self.wants_to_be_asked = True
+        self.wants_to_be_asked = not head.partition(b"\r\n")[0].endswith(b" HTTP/1.0")
         shorter = start - 2 - len(head)
         self.data[: start - 2] = head
         self._looked_to -= shorter

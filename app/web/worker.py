@@ -25,6 +25,7 @@ from app.config import Settings
 from app.web import at_hand, refusals
 from app.web.anteroom import Anteroom
 from app.web.loop import LINGER_S, PIECE, SEND_WITHIN_S, LoopWorker
+from app.web.memory import MemoryLimit, resident_mib
 from app.web.receiving import Incoming, State
 
 # Time for request line and header fields [s]; for the body after them there is as much as for the answer.
@@ -47,6 +48,8 @@ class PatientWorker(LoopWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._look_at = 0.0
+        # Asked for every answer at hand, and gunicorn's own way to ask takes a microsecond.
+        self.writes_access_lines = bool(self.cfg.accesslog)
         # Requests that were answered at once: clients ask in the same words again and again.
         self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0
@@ -54,6 +57,7 @@ class PatientWorker(LoopWorker):
         self._probed = ThreadPoolExecutor(_PROBE_THREADS, "probe")
         self._longest_body = 0
         self._body_within_s = 0.0
+        self._memory = MemoryLimit(0)
         self._is_plain = (
             not self.cfg.is_ssl and "h2" not in self.cfg.http_protocols and self.cfg.proxy_protocol == "off"
         )
@@ -64,6 +68,7 @@ class PatientWorker(LoopWorker):
         # One more than draw, for what was drawn before; and one that does neither.
         self._anteroom = Anteroom(max(1, min(settings.renderings + 1, self.cfg.threads - 1)))
         self._longest_body, self._body_within_s = settings.max_body_bytes, settings.request_timeout_s
+        self._memory = MemoryLimit(settings.worker_memory_mib)
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
@@ -112,9 +117,11 @@ class PatientWorker(LoopWorker):
             super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
-        """Give up connections whose time has passed."""
+        """Give up connections whose time has passed, and end once this worker has grown too large."""
         super().murder_pending()
         now = time.monotonic()
+        if self._memory.is_passed(now) and self.alive:
+            self._make_way()
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_EVERY_S
@@ -127,6 +134,14 @@ class PatientWorker(LoopWorker):
         for conn in [conn for conn in self._waiting if conn.until <= now]:
             # To whom nothing was said, nothing is answered.
             self._refuse(conn, 408 if conn.incoming is not None and conn.incoming.data else None)
+
+    def _make_way(self) -> None:
+        """Finish what has begun and end, as after ``max_requests``; the master starts another."""
+        self.log.warning(
+            "This worker holds %.0f MiB, more than DSA110_WORKER_MEMORY_MIB allows: another takes its place.",
+            resident_mib(),
+        )
+        self.alive = False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer what cannot be parsed, with a problem like every other."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -99,6 +101,46 @@ def test_missing_database_is_unavailable_without_naming_its_path(environ: dict[s
     assert body["code"] == "PRODUCTS_DB_UNAVAILABLE"
     assert "nowhere" not in response.text
     assert int(response.headers["Retry-After"]) > 0
+
+
+def locked(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda file: file.write_bytes(b"no database " * 1000), "DATABASE_CONNECTION_ERROR"),
+        (lambda file: file.mkdir(), "DATABASE_CONNECTION_ERROR"),
+        (locked, "DATABASE_BUSY"),
+    ],
+    ids=["no database", "a directory", "locked"],
+)
+def test_own_database_that_is_away_is_not_taken_for_the_products(
+    pipeline: Pipeline,
+    make_app: MakeApp,
+    environ: dict[str, str],
+    write_headers: dict[str, str],
+    tmp_path: Path,
+    spoil: Callable[[Path], Any],
+    error: str,
+) -> None:
+    number = pipeline.make_image()
+    file = tmp_path / "own" / "api.sqlite3"
+    file.parent.mkdir()
+    environ["DSA110_API_STATE_DIR"] = str(file.parent)
+    client = make_app(pipeline).test_client()
+    kept = spoil(file)
+    rating = {"rating": 4, "confidence": "true"}
+    response = client.post(f"/api/images/{number}/rating", json=rating, headers=write_headers)
+    body = assert_is_problem(response, 503, error)
+    assert (body["code"], body["details"]) == ("STATE_DB_UNAVAILABLE", {"database": "api"})
+    assert int(response.headers["Retry-After"]) > 0
+    assert client.get(f"/api/images/{number}").status_code == 200
+    if isinstance(kept, sqlite3.Connection):
+        kept.close()
 
 
 def test_defect_is_told_without_its_details(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,9 @@ from app.domain.errors import Busy, DatabaseUnavailable
 from app.queue.engine import Engine
 from app.queue.heartbeat import Heart
 from app.services.backup import BackupService
+from tests.support.faults import NAMESPACE, may_mount
 from tests.support.pipeline import Pipeline
+from tests.support.server import ROOT
 
 # Moves one from a row to another, again and again: in any one state of the database they sum to nothing.
 WRITER = """
@@ -292,6 +294,85 @@ def test_rotation_keeps_the_newest_and_touches_nothing_else(service: BackupServi
     }  # fmt: skip
 
 
+def test_pruning_makes_room_without_making_a_backup_first(service: BackupService, tmp_path: Path) -> None:
+    parent = tmp_path / "backups"
+    names = [service.make(parent).directory.name for _ in range(4)]
+    (parent / ".contimg-unfinished-contimg-20200101T000000Z").mkdir()
+    (parent / "my-own").mkdir()
+    assert service.prune(parent, keep=2) == tuple(names[:2])
+    assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {*names[2:], "my-own"}
+    assert service.prune(parent, keep=2) == ()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda newest: (newest / "api.sqlite3").unlink(), "incomplete"),
+        (lambda newest: (newest / "api.sqlite3").write_bytes(b""), "damaged"),
+        (lambda newest: (newest / "manifest.json").unlink(), "no backup"),
+    ],
+    ids=["file gone", "file empty", "no manifest"],
+)
+def test_nothing_is_pruned_where_the_newest_is_not_whole(
+    service: BackupService, tmp_path: Path, spoil: Callable[[Path], None], error: str
+) -> None:
+    parent = tmp_path / "backups"
+    names = {service.make(parent).directory.name for _ in range(3)}
+    spoil(parent / outdated(names, keep=0)[-1])
+    with pytest.raises(BackupRefused, match=error):
+        service.prune(parent, keep=1)
+    assert names <= {entry.name for entry in parent.iterdir()}
+
+
+def test_where_there_are_no_backups_none_are_pruned(service: BackupService, tmp_path: Path) -> None:
+    for parent in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(BackupRefused, match="no backups"):
+            service.prune(parent, keep=1)
+
+
+@pytest.mark.skipif(not may_mount(), reason="no file system can be mounted here")
+def test_disk_that_is_full_of_backups_has_room_again_after_pruning(settings: Settings, tmp_path: Path) -> None:
+    """What the run book says, on a disk of half a megabyte."""
+    remember(settings, 1)
+    place = tmp_path / "small"
+    place.mkdir()
+    command = f"{sys.executable} -c 'from app.cli import main; main()' backup {place}"
+    script = f"""
+        mount -t tmpfs -o size=512k tmpfs {place} && cd {ROOT} || exit 9
+        for n in 1 2 3 4 5 6 7 8 9; do {command} --keep 14 || break; done
+        ls {place} > {tmp_path}/before
+        {command} --keep 1 && exit 8
+        ls {place} > {tmp_path}/refused
+        {command} --keep 1 --prune && {command} --keep 2 && ls {place} > {tmp_path}/after
+    """
+    environ = {"PATH": os.environ["PATH"], "DSA110_ENV": "testing"}
+    environ["DSA110_API_STATE_DIR"] = str(settings.api_state_dir)
+    done = subprocess.run([*NAMESPACE, "sh", "-c", script], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    before, refused, after = ((tmp_path / name).read_text().split() for name in ("before", "refused", "after"))
+    assert len(before) > 2
+    assert refused == before, "a backup that has no room costs none of those that there are"
+    assert len(after) == 2
+    assert after[0] == before[-1]
+
+
+def test_pruning_wants_to_know_how_many_to_keep(settings: Settings, tmp_path: Path) -> None:
+    environ = {"DSA110_ENV": "testing", "DSA110_API_STATE_DIR": str(settings.api_state_dir)}
+    refused = CliRunner().invoke(main, ["backup", str(tmp_path), "--prune"], env=environ)
+    assert refused.exit_code == 2
+    assert "--keep" in refused.output
+
+
+def test_rotation_never_removes_the_one_just_made(service: BackupService, tmp_path: Path) -> None:
+    """The clock was put back, so that every other looks newer."""
+    parent = tmp_path / "backups"
+    (parent / "contimg-29990101T000000Z").mkdir(parents=True)
+    assert service.make(parent, keep=1).directory.is_dir()
+    assert len([entry for entry in parent.iterdir() if entry.is_dir()]) == 1
+
+
 def test_names_sort_by_age_and_two_in_a_second_differ() -> None:
     first = directory_name(1e9, [])
     names = [first]
@@ -301,6 +382,7 @@ def test_names_sort_by_age_and_two_in_a_second_differ() -> None:
     assert len(set(names)) == 12
     assert outdated([*names, "contimg-20010909T014639Z"], keep=1) == ["contimg-20010909T014639Z", *names[:-1]]
     assert outdated(names, keep=20) == []
+    assert directory_name(1e9, ["contimg-20010909T014640Z-4", "notes"]) == "contimg-20010909T014640Z-5"
 
 
 # -- restores

@@ -85,6 +85,8 @@ def test_worker_that_grows_is_replaced_before_it_is_too_large(
         load.wait_for_more()
     assert load.tally.right == load.tally.sent, load.tally
     assert "more than DSA110_WORKER_MEMORY_MIB allows" in server.log
+    # A quarter more, and what comes in a tenth of a second and from the requests that had begun.
+    assert max(sizes) < 2 * most_mib, sizes
     outcome = (
         f"{len(seen) - 2} workers replaced at `DSA110_WORKER_MEMORY_MIB` = {most_mib}, none of them larger than "
         f"{max(sizes):.0f} MB; they answer what they have begun"

@@ -1,49 +1,37 @@
-"""The service as operators run it: behind systemd's socket, behind nginx, on several hosts behind HAProxy.
+"""The service as operators run it: behind systemd's socket, behind nginx.
 
 The files are those of docs/operations, with addresses and directories of the test in them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import shutil
 import signal
-import sqlite3
+import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection, HTTPSConnection, RemoteDisconnected
+from collections.abc import Iterator
+from contextlib import closing
+from email.message import Message
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.neighbours import closed_port
+from tests.support.neighbours import closed_port, neighbour
 from tests.support.pipeline import Pipeline, worked_example
+from tests.support.proxies import OPERATIONS, is_problem, needed, nginx
 from tests.support.restless import RestlessClients
 from tests.support.server import ROOT, Reply, Server, environment
 from tests.support.socket_activation import SocketUnit
 
 pytestmark = pytest.mark.live
 
-OPERATIONS = ROOT / "docs" / "operations"
 QUIET = {"DSA110_LOG_REQUESTS": "false"}
-
-
-def needed(program: str) -> str:
-    """Path of a program that continuous integration installs; skipped only where a person has not."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-    if found is None:
-        assert os.environ.get("CI") != "true", f"{program} is not installed"
-        pytest.skip(f"{program} is not installed")
-    return found
 
 
 # -- one host, restarted
@@ -136,6 +124,46 @@ def test_unit_is_one_that_systemd_takes(name: str, tmp_path: Path) -> None:
     assert complaints == []
 
 
+def unit(name: str) -> dict[str, str]:
+    """Directives of a unit."""
+    lines = (OPERATIONS / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+# What systemd makes of a unit: 0 for what may do nothing, 10 for what may do everything.
+@pytest.mark.parametrize(
+    ("name", "most"), [("contimg-api.service", 2.5), ("contimg-worker.service", 2.5), ("contimg-backup.service", 1.5)]
+)
+def test_units_are_hardened(name: str, most: float, tmp_path: Path) -> None:
+    (tmp_path / name).write_text((OPERATIONS / name).read_text())
+    done = subprocess.run(
+        [needed("systemd-analyze"), "security", "--offline=true", "--no-pager", str(tmp_path / name)],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) <= most, done.stdout
+
+
+@pytest.mark.parametrize("name", ["contimg-worker.service", "contimg-backup.service"])
+def test_other_units_may_do_no_more_than_the_service_but_write_where_their_work_is(name: str) -> None:
+    service, other = unit("contimg-api.service"), unit(name)
+    hardening = [key for key in service if key.startswith(("Protect", "Private", "Restrict", "Capability", "System"))]
+    assert len(hardening) > 15
+    for key in hardening:
+        assert other[key] == service[key] or set(other[key].split()) < set(service[key].split()), key
+
+
+def test_workers_are_replaced_before_the_kernel_ends_one() -> None:
+    from app.config import Settings
+    from app.web.memory import FAR
+
+    environ = dict(re.findall(r"(?m)^(DSA110_WORKERS)=(.*)$", (OPERATIONS / "contimg-api.env").read_text()))
+    settings = Settings.from_environment(environ)
+    most_mib = int(unit("contimg-api.service")["MemoryMax"].removesuffix("G")) * 1024
+    assert settings.workers * settings.worker_memory_mib * FAR < most_mib
+
+
 def test_units_take_what_the_service_needs() -> None:
     service = (OPERATIONS / "contimg-api.service").read_text()
     for line in ("Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "Requires=contimg-api.socket"):
@@ -218,82 +246,6 @@ def test_dashboard_asks_for_metrics_that_there_are(metric_names: set[str]) -> No
 # -- behind nginx
 
 
-def certificate(directory: Path) -> tuple[Path, Path]:
-    key, cert = directory / "privkey.pem", directory / "fullchain.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run(
-        [needed("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         *subject, "-keyout", str(key), "-out", str(cert)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return key, cert
-
-
-@contextmanager
-def nginx(directory: Path, upstream: int, data: Path) -> Iterator[int]:
-    """nginx with the file of docs/operations in front of a service; its port."""
-    program = needed("nginx")
-    directory.mkdir()
-    key, cert = certificate(directory)
-    port, unencrypted = closed_port(), closed_port()
-    text = (OPERATIONS / "nginx.conf").read_text()
-    for written, real in {
-        "127.0.0.1:8000": f"127.0.0.1:{upstream}",
-        "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
-        "listen 443 ssl default_server": f"listen 127.0.0.1:{port} ssl default_server",
-        "listen 80;": f"listen 127.0.0.1:{unencrypted};",
-        "listen 80 default_server": f"listen 127.0.0.1:{unencrypted} default_server",
-        "server_name contimg.example.org": "server_name 127.0.0.1 localhost",
-        "/etc/ssl/contimg-api/fullchain.pem": str(cert),
-        "/etc/ssl/contimg-api/privkey.pem": str(key),
-        "/protected/data/dsa110-contimg/": f"/protected{data}/",
-        "alias /data/dsa110-contimg/": f"alias {data}/",
-    }.items():
-        assert written in text, written
-        text = text.replace(written, real)
-    text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)
-    paths = "".join(
-        f"{name}_temp_path {directory}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    head = f"daemon off; pid {directory}/pid; error_log stderr; worker_processes 1; user root; events {{}}"
-    (directory / "nginx.conf").write_text(f"{head} http {{ access_log off; {paths}\n{text}}}\n")
-    command = [program, "-p", str(directory), "-e", "stderr", "-c", str(directory / "nginx.conf")]
-    tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False, timeout=20)
-    assert tested.returncode == 0, tested.stderr
-    warnings = [line for line in tested.stderr.splitlines() if "[warn]" in line]
-    assert [line for line in warnings if "http2" not in line] == [], "of its own directive only newer ones tell"
-    with serving(command, port, directory / "nginx.log"):
-        yield port
-
-
-@contextmanager
-def serving(command: list[str], port: int, log: Path) -> Iterator[None]:
-    """A program until it is no longer needed, once it listens."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        wait_until(lambda: listens(port), lambda: log.read_text())
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def listens(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=1)
-    with closing(connection), contextlib.suppress(OSError):
-        connection.connect()
-        return True
-    return False
-
-
-def wait_until(condition: Callable[[], Any], tell: Callable[[], str] = str, timeout_s: float = 20.0) -> None:
-    limit = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < limit, tell()
-        time.sleep(0.02)
-
-
 def test_nginx_hands_on_paths_sends_files_itself_and_does_not_hold_streams_back(
     tmp_path: Path, pipeline: Pipeline
 ) -> None:
@@ -332,102 +284,49 @@ def test_nginx_hands_on_paths_sends_files_itself_and_does_not_hold_streams_back(
             assert time.monotonic() - started < 3
 
 
-# -- several hosts
+PATH = "/api/v1/images"
+OWN_WORDS = {
+    "upstream away": (502, "BAD_GATEWAY", "2"),
+    "upstream silent": (504, "GATEWAY_TIMEOUT", "10"),
+    "long body": (413, "PAYLOAD_TOO_LARGE", None),
+    "long address": (414, "REQUEST_URI_TOO_LONG", None),
+    "long header field": (431, "REQUEST_HEADER_FIELDS_TOO_LARGE", None),
+    "no HTTP": (400, "BAD_REQUEST", None),
+    "internal": (404, "NOT_FOUND", None),
+}
 
 
-@contextmanager
-def haproxy(directory: Path, hosts: list[Server]) -> Iterator[int]:
-    """HAProxy with the file of docs/operations in front of some hosts; its port."""
-    program = needed("haproxy")
-    directory.mkdir()
-    port = closed_port()
-    text = (OPERATIONS / "haproxy.cfg").read_text()
-    servers = iter(hosts)
-    text = re.sub(r"(?m)^( *server \w+) \S+$", lambda found: f"{found[1]} 127.0.0.1:{next(servers).port}", text)
-    text = re.sub(r"(?m)^ *(user|group|log) .*$", "", text)
-    text = re.sub(r"(?m)^ *bind .*$", f"    bind 127.0.0.1:{port}", text).replace("inter 1s", "inter 100ms")
-    assert next(servers, None) is None
-    (directory / "haproxy.cfg").write_text(text)
-    command = [program, "-f", str(directory / "haproxy.cfg")]
-    tested = subprocess.run([*command, "-c"], capture_output=True, text=True, check=False, timeout=20)
-    assert tested.returncode == 0, tested.stdout + tested.stderr
-    with serving([*command, "-db"], port, directory / "haproxy.log"):
-        yield port
+def test_what_nginx_itself_has_to_say_is_a_problem_like_every_other(tmp_path: Path) -> None:
+    with (
+        neighbour(None) as silent,
+        nginx(tmp_path / "away", closed_port(), tmp_path) as away,
+        nginx(tmp_path / "nginx", silent, tmp_path, patience="200ms") as port,
+    ):
 
+        def ask(port: int, start: str, *fields: str) -> tuple[int, Message, bytes]:
+            trusts = ssl._create_unverified_context()
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+                trusts.wrap_socket(plain, server_hostname="localhost") as connection,
+            ):
+                connection.sendall("\r\n".join([start, *fields, "", ""]).encode())
+                answer = HTTPResponse(connection)
+                answer.begin()
+                return answer.status, answer.headers, answer.read()
 
-def test_real_haproxy_configuration_is_one_that_it_takes(tmp_path: Path) -> None:
-    program = needed("haproxy")
-    key, cert = certificate(tmp_path)
-    (tmp_path / "bundle.pem").write_text(key.read_text() + cert.read_text())
-    text = (OPERATIONS / "haproxy.cfg").read_text().replace("/etc/ssl/contimg-api", str(tmp_path))
-    (tmp_path / "haproxy.cfg").write_text(re.sub(r"(?m)^ *(user|group) .*$", "", text))
-    done = subprocess.run(
-        [program, "-c", "-f", str(tmp_path / "haproxy.cfg")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def replica(original: Path, place: Path) -> Path:
-    """A copy of a database in a place, swapped in whole."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_suffix(".new")
-    with closing(sqlite3.connect(original)) as read, closing(sqlite3.connect(fresh)) as written:
-        read.backup(written)
-    fresh.replace(place)
-    return place
-
-
-@pytest.mark.skipif("CONTIMG_TEST_JOBS" not in os.environ, reason="three hosts want cores of their own: make soak")
-def test_no_request_is_lost_while_one_host_dies_one_gets_a_new_database_and_one_loses_it(
-    tmp_path: Path, pipeline: Pipeline, store_url: Callable[[str], str]
-) -> None:
-    worked_example(pipeline)
-    # One state of the database, however far the pipeline goes on.
-    places = [replica(pipeline.products_path, tmp_path / f"host{n}" / "products.sqlite3") for n in range(3)]
-    queue = {"DSA110_QUEUE_URL": store_url("redis"), "DSA110_QUEUE_NAME": f"hosts-{os.getpid()}"}
-    with contextlib.ExitStack() as running:
-
-        def start(place: Path) -> Server:
-            paths = {"PIPELINE_PRODUCTS_DB": str(place)}
-            return Server(place.parent, None, **QUIET, **queue, **paths, DSA110_WORKERS="1")
-
-        with ThreadPoolExecutor(3) as pool:
-            hosts = list(pool.map(start, places))
-        for host in hosts:
-            running.callback(host.stop)
-            running.callback(kill, host)
-        port = running.enter_context(haproxy(tmp_path / "haproxy", hosts))
-        target = "/api/v1/images?limit=1000"
-        old = hosts[0].get(target).body
-        pipeline.make_image(path="/stage/images/new.fits")
-        seen: set[bytes] = set()
-
-        def note(asked: str, body: bytes) -> bool:
-            seen.update({body} if asked == target else ())
-            return True
-
-        targets = (target, "/api/v1/images/7")
-        with RestlessClients(port, targets, keeping=2, fresh=2, right=note, asking_again=True) as load:
-            load.wait_for(40)
-            kill(hosts[0])
-            load.wait_for(40)
-            replica(pipeline.products_path, places[1])
-            hosts[1].wait_until(lambda: hosts[1].get(target).body != old, 2)
-            new = hosts[1].get(target).body
-            load.wait_for(40)
-            places[2].rename(places[2].with_suffix(".away"))
-            hosts[2].wait_until(lambda: hosts[2].get("/readyz").status == 503, 3)
-            load.wait_for(40)
-        assert load.lost == []
-        assert load.refused == []
-        assert b"new.fits" in new
-        assert seen == {old, new}, "each answer is of one state or the other"
-        assert len(load.cut) <= 6, "answers under way from a host that was killed"
-
-
-def kill(host: Server) -> None:
-    """End a host at once, as a power cut does: nobody says goodbye."""
-    if host.process.poll() is None:
-        for pid in {host.process.pid, *host.worker_pids}:
-            os.kill(pid, signal.SIGKILL)
-        host.process.wait()
+        get = f"GET {PATH} HTTP/1.1"
+        host = "Host: localhost"
+        said = {
+            "upstream away": ask(away, get, host),
+            "upstream silent": ask(port, get, host),
+            "long body": ask(port, f"POST {PATH} HTTP/1.1", host, "Content-Length: 2000000"),
+            "long address": ask(port, f"GET {PATH}?x={'x' * 20_000} HTTP/1.1", host),
+            "long header field": ask(port, get, host, f"X-A: {'x' * 20_000}"),
+            "no HTTP": ask(port, get, host, "Content-Length: no number"),
+            "internal": ask(port, f"GET /protected{tmp_path}/x HTTP/1.1", host),
+        }
+    for name, (status, headers, body) in said.items():
+        assert (status, headers["Content-Type"]) == (OWN_WORDS[name][0], "application/problem+json"), name
+        assert headers["Retry-After"] == OWN_WORDS[name][2], name
+        is_problem(body, *OWN_WORDS[name][:2])
+    assert said.keys() == OWN_WORDS.keys()

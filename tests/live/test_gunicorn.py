@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -40,6 +41,24 @@ def counted(server: Server, handler: str) -> float:
     lines = server.get("/metrics").body.decode().splitlines()
     found = [line for line in lines if line.startswith("http_requests_total") and f'handler="{handler}"' in line]
     return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
+
+def test_access_lines_are_written_where_the_command_line_asks_for_them(
+    start_server: StartServer, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    """One each: of what a thread computed, of what was at hand, and of what is nowhere."""
+    worked_example(pipeline)
+    lines = tmp_path / "access.log"
+    server = start_server(pipeline, GUNICORN_CMD_ARGS=f"--access-logfile {lines}", DSA110_WORKERS="1")
+    for target in ("/api/v1/images/7", "/api/v1/images/7", "/nowhere"):
+        server.get(target)
+    # A thread writes its line when the answer has gone out.
+    server.wait_until(lambda: lines.read_text().count("/api/v1/images/7") == 2 and "/nowhere" in lines.read_text(), 5)
+    found = re.findall(r'^127.0.0.1 .* "GET (\S+) HTTP/1.1" (\d+) (\d+) ', lines.read_text(), re.MULTILINE)
+    images = [(status, int(length) > 100) for target, status, length in found if target == "/api/v1/images/7"]
+    assert images == [("200", True)] * 2
+    assert [status for target, status, _ in found if target == "/nowhere"] == ["404"]
+    assert "127.0.0.1 - -" not in server.log
 
 
 # -- paths and prefixes
@@ -205,7 +224,7 @@ import os, signal, time
 from app.gunicorn_conf import on_starting
 class Server:
     class cfg:
-        address = []
+        address, worker_connections, threads = [], 10, 1
 signal.signal(signal.SIGTERM, lambda *_: None)
 on_starting(Server)
 worker = os.fork()

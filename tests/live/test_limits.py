@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -186,6 +187,36 @@ def test_client_that_asks_before_it_sends_its_body_is_told_to_go_on(server: Serv
     answer = exchange(server, head, b"{}")
     assert answer.count(b"HTTP/1.1 100 Continue") == 1
     assert b"HTTP/1.1 400 " in answer or b"HTTP/1.1 422 " in answer
+
+
+@pytest.mark.parametrize("length", [2, 2_000_000], ids=["body", "body that is too long"])
+def test_client_of_http_1_0_is_never_told_to_go_on(server: Server, length: int) -> None:
+    head = (
+        b"POST /api/v1/images/bulk-download HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % length
+    )
+    began = time.monotonic()
+    answer = exchange(server, head, b"{}")
+    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), answer[:100]
+    assert b"100 Continue" not in answer
+    assert time.monotonic() - began < 3
+
+
+def test_more_clients_than_files_may_be_open_leave_room_for_answers(live_pipeline: Pipeline, tmp_path: Path) -> None:
+    """As many as 128 are taken in where 256 files may be open; the others wait until some have gone."""
+    few = ("prlimit", "--nofile=256:256")
+    with Server(tmp_path, live_pipeline, before=few, DSA110_WORKERS="1") as server:
+        assert "takes 128 connections instead of 1000" in server.log
+        with contextlib.ExitStack() as stack:
+            clients = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+                for _ in range(300)
+            ]
+            for limit, client in enumerate(clients[:20], 1):
+                client.sendall(b"GET /api/v1/images?limit=%d HTTP/1.1\r\nHost: x\r\n\r\n" % limit)
+                assert client.recv(16).startswith(b"HTTP/1.1 200 OK")
+        assert server.get("/api/v1/images").status == 200
+        assert "Too many open files" not in server.log
 
 
 def test_workers_that_stop_do_not_wait_for_slow_clients(server: Server) -> None:

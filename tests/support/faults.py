@@ -54,7 +54,7 @@ class SmallDisk:
     def command(self) -> tuple[str, ...]:
         """What the server's command is put behind; its standard error goes to ``server.log`` on the disk."""
         mount = f"mount -t tmpfs -o size={self.SIZE} tmpfs {self.directory}"
-        return (*_NAMESPACE, "sh", "-c", f'{mount} && exec "$@" 2>>{self.directory}/server.log', "sh")
+        return (*NAMESPACE, "sh", "-c", f'{mount} && exec "$@" 2>>{self.directory}/server.log', "sh")
 
     def seen_by(self, pid: int) -> Path:
         """The directory, as a process with the disk sees it."""
@@ -73,14 +73,14 @@ class SmallDisk:
             ballast.unlink()
 
 
-_NAMESPACE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-r", "-m")
+NAMESPACE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-r", "-m")
 
 
 def may_mount() -> bool:
     """Whether a file system can be mounted in a namespace of one's own."""
     if shutil.which("unshare") is None:
         return False
-    trial = [*_NAMESPACE, "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"]
+    trial = [*NAMESPACE, "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"]
     return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
 

@@ -12,6 +12,8 @@ from contextlib import closing
 from typing import NamedTuple
 
 TIMEOUT_S = 30.0
+# Whatever becomes of the test, nobody asks for longer than this [s].
+LONGEST_S = 600.0
 
 Judge = Callable[[str, bytes], bool]
 
@@ -65,6 +67,7 @@ class RestlessClients:
         self._targets = targets
         self._right = right
         self._stop = threading.Event()
+        self._ends_s = time.monotonic() + LONGEST_S
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._keep, args=(f"keeping {n}",)) for n in range(keeping)]
         self._threads += [threading.Thread(target=self._renew, args=(f"fresh {n}",)) for n in range(fresh)]
@@ -85,7 +88,7 @@ class RestlessClients:
         for thread in self._threads:
             thread.join()
 
-    def wait_for(self, more: int, timeout_s: float = 15.0) -> None:
+    def wait_for(self, more: int, timeout_s: float = 30.0) -> None:
         """Wait until so many more requests were answered."""
         goal, limit = self.answered + more, time.monotonic() + timeout_s
         while self.answered < goal:
@@ -96,7 +99,7 @@ class RestlessClients:
     def _next(self) -> Iterator[str]:
         while True:
             for target in self._targets:
-                if self._stop.is_set():
+                if self._stop.is_set() or time.monotonic() > self._ends_s:
                     return
                 yield target
 

@@ -80,6 +80,15 @@ def test_client_that_waits_to_be_asked_for_the_body_is_asked_once() -> None:
     assert bytes(at_once.data) == POST
 
 
+def test_client_of_http_1_0_is_not_asked() -> None:
+    """RFC 9110, section 10.1.1: it would take an interim answer for the answer."""
+    asking = incoming()
+    assert asking.feed(b"POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n") is State.BODY
+    assert not asking.wants_to_be_asked
+    assert asking.feed(b"hello") is State.ENOUGH
+    assert bytes(asking.data) == POST.replace(b"HTTP/1.1", b"HTTP/1.0")
+
+
 def test_trailers_have_an_end() -> None:
     endless = incoming()
     assert endless.feed(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n") is State.BODY

@@ -12,6 +12,8 @@ from typing import Any
 
 from app.web.problems import CONTENT_TYPE, encode, problem
 
+# What a Python calls a status is no code to rely on: some are called otherwise from 3.13 on.
+_CODES: Mapping[int, str] = {413: "PAYLOAD_TOO_LARGE", 414: "URI_TOO_LONG"}
 _DETAILS: Mapping[int, str] = {
     400: "The request is not HTTP that can be read.",
     408: "The request did not come in whole in time.",
@@ -38,7 +40,7 @@ class InProblems:
 def answer(status: int) -> bytes:
     """The whole answer of that status, after which the connection is closed."""
     phrase = HTTPStatus(status).phrase
-    code = phrase.upper().replace(" ", "_").replace("-", "_")
+    code = _CODES.get(status) or phrase.upper().replace(" ", "_").replace("-", "_")
     body = encode(problem(status, code, _DETAILS.get(status, f"{phrase}."), environ={}))
     lines = [f"HTTP/1.1 {status} {phrase}", "Connection: close", f"Content-Type: {CONTENT_TYPE}"]
     lines += [f"Content-Length: {len(body)}", "Cache-Control: no-store", "X-Content-Type-Options: nosniff"]

@@ -289,7 +289,7 @@ OWN_WORDS = {
     "upstream away": (502, "BAD_GATEWAY", "2"),
     "upstream silent": (504, "GATEWAY_TIMEOUT", "10"),
     "long body": (413, "PAYLOAD_TOO_LARGE", None),
-    "long address": (414, "REQUEST_URI_TOO_LONG", None),
+    "long address": (414, "URI_TOO_LONG", None),
     "long header field": (431, "REQUEST_HEADER_FIELDS_TOO_LARGE", None),
     "no HTTP": (400, "BAD_REQUEST", None),
     "internal": (404, "NOT_FOUND", None),

@@ -175,7 +175,8 @@ def test_queue_server_that_hangs_holds_nobody_up_but_one_order_at_a_time(
     assert asked.tally.right + asked.tally.refused == asked.tally.sent, asked.tally
     assert accepted <= remembered
     outcome = (
-        "reads go on; an order or a question about the queue waits 3 s once, the others get 503 at once until it "
-        "answers again, and every order that was accepted is still there"
+        "who asks it first waits 3 s, and reads with them where they hold every thread; from then on one at "
+        f"a time waits, the others get 503 at once, and reads take {meanwhile.tally.slowest_s:.2f} s at most; every "
+        "order that was accepted is still there"
     )
     report("The queue's server hangs", outcome, load, meanwhile.tally, orders.tally, asked.tally)

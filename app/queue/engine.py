@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from app.domain.errors import QueueUnavailable
+from app.queue.breaker import SLOW_S, Breaker
 
 if TYPE_CHECKING:
     from huey.api import Huey
@@ -66,12 +68,18 @@ class Engine:
         Name of the queue; several can share a store.
     directory
         Where that file lies.
+    patient
+        Whether whoever asks has time, as workers have: no question is refused because the one before hung, and one that
+        hung is asked again. Else a store that hangs costs a question :data:`_ANSWER_TIMEOUT_S`, and those that follow
+        nothing (:mod:`app.queue.breaker`).
     """
 
-    def __init__(self, url: str, name: str, directory: Path) -> None:
+    def __init__(self, url: str, name: str, directory: Path, *, patient: bool = False) -> None:
         self._url = url
         self.name = name
         self._directory = directory
+        self._patient = patient
+        self._breakers: dict[int, Breaker] = {}
         self._lock = threading.Lock()
         self._opened: tuple[int, Huey] | None = None
         self._inherited: list[Huey] = []
@@ -149,14 +157,32 @@ class Engine:
                 self._opened = (os.getpid(), self._open())
             return self._opened[1]
 
+    @property
+    def _breaker(self) -> Breaker:
+        """This process's: a lock that came through a fork may be held by a thread that did not."""
+        process = os.getpid()
+        known = self._breakers.get(process)
+        # A file that is locked hangs as a server does: it has one connection, behind which all would stand in line for
+        # LOCK_TIMEOUT_S each.
+        return known or self._breakers.setdefault(process, Breaker(one_at_a_time=self.kind != "redis"))
+
     def _ask(self, question: Callable[[Any], T]) -> T:
+        if self._patient:
+            return self._answer(question)
+        with self._breaker.question():
+            return self._answer(question)
+
+    def _answer(self, question: Callable[[Any], T]) -> T:
         # Once more after a fault: a server that was restarted has closed the connection we kept. Asking twice does no
         # harm: facts are written once, and a job's name that is in the queue twice still runs once.
+        asked_at = time.monotonic()
         try:
             return question(self.huey)
         except QueueUnavailable:
             raise
         except self._faults as first:
+            if not self._patient and _is_slow(asked_at):
+                raise QueueUnavailable("The work queue's store does not answer in time.") from first
             log.info("Asking the queue's store once more after: %s", first)
         try:
             return question(self.huey)
@@ -168,12 +194,13 @@ class Engine:
 
         storage, options = self._storage()
         for attempts_left in (2, 1, 0):
+            asked_at = time.monotonic()
             try:
                 # Processes that start together make the tables together, and some stores refuse all but one.
                 huey = Huey(self.name, results=False, serializer=JsonSerializer(), storage_class=storage, **options)
                 break
             except self._faults as error:
-                if not attempts_left:
+                if not attempts_left or _is_slow(asked_at):
                     raise QueueUnavailable("The work queue's store cannot be opened.") from error
                 time.sleep(0.1)
         huey.run = huey.task(name="run")(self._run)
@@ -191,9 +218,11 @@ class Engine:
         if self.kind == "postgresql":
             from psycopg import Error
 
+            from app.queue import postgresql
+
             self._faults = (OSError, Error)
-            limits = {"connect_timeout": _CONNECT_TIMEOUT_S, "tcp_user_timeout": _ANSWER_TIMEOUT_S * 1000}
-            return storage.PostgresStorage, {"dsn": self._url, **limits}
+            limits = {"connect_timeout_s": _CONNECT_TIMEOUT_S, "answer_timeout_s": _ANSWER_TIMEOUT_S}
+            return storage.PostgresStorage, {"connection": partial(postgresql.connect, self._url, **limits)}
         self._faults = (OSError, storage.sqlite3.Error)
         self._directory.mkdir(parents=True, exist_ok=True)
         # fsync: an order that was confirmed outlives a power cut.
@@ -203,6 +232,11 @@ class Engine:
 
 def _nobody(job_id: str) -> None:
     raise RuntimeError("only a worker executes jobs")
+
+
+def _is_slow(asked_at: float) -> bool:
+    """Whether a question asked at ``asked_at`` [s, monotonic] has taken so long that it is not asked again."""
+    return time.monotonic() - asked_at >= SLOW_S
 
 
 def _redis_faults() -> Iterator[type[Exception]]:

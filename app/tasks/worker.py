@@ -48,7 +48,8 @@ def work(settings: Settings, *, concurrency: int, drain_s: float) -> None:
     """
     from app.queue.consumer import Consumer
 
-    engine = Engine(settings.queue_url, settings.queue_name, settings.api_state_dir)
+    # Nobody waits for these threads, and a heartbeat that is refused for another's sake could cost a run.
+    engine = Engine(settings.queue_url, settings.queue_name, settings.api_state_dir, patient=True)
     records = JobRecords(engine, Workers(engine))
     guard = Guard(settings.cancel_grace_s)
     task = _rerun_task(settings, guard)

@@ -106,12 +106,17 @@ class ForgivingWindow(FixedWindowRateLimiter):
     def _or(self, otherwise: T, ask: Callable[[], T]) -> T:
         if time.monotonic() < self._left_alone_until:
             return otherwise
+        if self._left_alone_until:
+            # Whoever asks first after a failure asks for all: a storage that hangs holds one thread, not each of them.
+            self._left_alone_until = time.monotonic() + _LEFT_ALONE_S
         try:
-            return ask()
+            answer = ask()
         except self.storage.base_exceptions as error:
             self._left_alone_until = time.monotonic() + _LEFT_ALONE_S
             log.error("Requests are not limited, because they cannot be counted: %s", error)
             return otherwise
+        self._left_alone_until = 0.0
+        return answer
 
 
 STRATEGIES[STRATEGY] = ForgivingWindow

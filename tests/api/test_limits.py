@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +294,32 @@ def test_storage_that_is_away_stops_nothing_and_is_told_once(make: Make, monkeyp
 def test_redis_that_is_away_stops_nothing(make: Make) -> None:
     client = make(DSA110_RATE_LIMIT_EXPORTS="1", DSA110_RATE_LIMIT_STORAGE_URL="redis://127.0.0.1:1/0")
     assert statuses(lambda: client.get(TABLE, environ_overrides=ONE), 3) == [200] * 3
+
+
+def test_redis_that_hangs_stops_nothing_and_holds_one_request_at_a_time(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.counting._REDIS_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("app.web.counting._LEFT_ALONE_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        app = make(DSA110_RATE_LIMIT_MINUTE="1", DSA110_RATE_LIMIT_STORAGE_URL=url).application
+
+        def ask(_: int = 0) -> int:
+            with app.test_client().get(LIST, environ_overrides=ONE) as answer:
+                return answer.status_code
+
+        assert ask() == 200
+        time.sleep(1.0)
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(ask, range(6))) == [200] * 6
+        silent.settimeout(0.1)
+        connections = 0
+        with contextlib.suppress(TimeoutError):
+            while True:
+                silent.accept()[0].close()
+                connections += 1
+    assert 2 <= connections < 4
 
 
 def test_redis_counts_for_several_machines(make: Make, store_url: Callable[[str], str], tmp_path: Path) -> None:

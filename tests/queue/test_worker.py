@@ -16,13 +16,13 @@ import pytest
 
 from app.domain.queue import QueueJob
 from app.domain.reruns import KIND
-from app.queue.engine import Engine
+from app.queue.engine import FILE_NAME, Engine
 from app.queue.heartbeat import Workers
 from app.queue.records import JobRecords
 from tests.queue.conftest import Store
 from tests.support.pipeline import Pipeline
 from tests.support.server import ROOT
-from tests.support.stores import SOME_STORES
+from tests.support.stores import SOME_STORES, STORES, hanging
 from tests.support.worker import WorkerProcess, lives
 
 StartWorker = Callable[..., WorkerProcess]
@@ -282,3 +282,21 @@ def test_items_of_a_batch_follow_their_jobs(
     ]
     batch = pipeline.connection.execute("SELECT status, completed_items, failed_items FROM batch_jobs").fetchone()
     assert batch == ("failed", 1, 1)
+
+
+# Longer than a worker waits for an answer.
+_HANGS_S = 4.0
+
+
+@pytest.mark.parametrize("store", STORES if len(SOME_STORES) > 1 else ["redis"], indirect=True)
+def test_worker_outlasts_a_store_that_hangs(
+    records: JobRecords, pipeline: Pipeline, store: Store, script: Path, start_worker: StartWorker, engine: Engine
+) -> None:
+    script.write_text("echo done\n")
+    worker = start_worker()
+    until(Workers(engine).living, worker)
+    with hanging(store.url, store.directory / FILE_NAME):
+        time.sleep(_HANGS_S)
+    job = order(records, pipeline)
+    assert ended(records, job, worker).status == "finished"
+    assert worker.stop() == 0

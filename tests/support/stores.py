@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -65,6 +68,45 @@ def postgresql_server() -> Iterator[str]:
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         (directory.parent / f"{directory.name}.log").unlink(missing_ok=True)
+
+
+@contextmanager
+def hanging(url: str, file: Path) -> Iterator[None]:
+    """Inside, a store that has been used takes questions and answers none: a Redis is stopped, the tables of a
+    PostgreSQL are locked, and so is the file of those that have no URL."""
+    kinds = {"redis": _stopped_redis, "postgresql": _locked_tables}
+    scheme = url.partition(":")[0]
+    with kinds[scheme](url) if scheme else _locked_file(file):
+        yield
+
+
+@contextmanager
+def _stopped_redis(url: str) -> Iterator[None]:
+    import redis
+
+    with redis.Redis.from_url(url) as client:
+        process: int = client.info("server")["process_id"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+@contextmanager
+def _locked_tables(url: str) -> Iterator[None]:
+    import psycopg
+
+    with psycopg.connect(url) as holder:
+        holder.execute("LOCK TABLE huey_kv, huey_task IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+@contextmanager
+def _locked_file(file: Path) -> Iterator[None]:
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
 
 
 def _postgresql_programs() -> Path | None:

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as Answer
 from app.console import forms, render
 from app.console.advice import advice_on
 from app.console.links import here
+from app.console.watch import Watch, look_around
 from app.domain.errors import ContimgError
 from app.web import errors
 from app.web.api import CACHEABLE
@@ -78,9 +79,22 @@ def show_unexpected(error: Exception) -> Response:
 def _as_page(answer: Response) -> Response:
     """The page of a problem: same status, same headers, what it says, and what to do."""
     problem = answer.get_json()
-    page = render.page("error.html", problem=problem, advice=advice_on(problem))
+    faults = [(fault["field"], fault["message"]) for fault in problem["errors"]]
+    if not faults and "field" in problem["details"]:
+        faults = [(problem["details"]["field"], problem["detail"])]
+    page = render.page("error.html", problem=problem, faults=faults, advice=advice_on(problem), watched=_around(answer))
     page.status_code = answer.status_code
     for name, value in answer.headers:
         if name not in {"Content-Type", "Content-Length"}:
             page.headers[name] = value
     return page
+
+
+def _around(answer: Response) -> Watch | None:
+    """How everything is that this service leans on, where that may be what is the matter."""
+    if answer.status_code != 503:
+        return None
+    try:
+        return look_around([])
+    except ContimgError:
+        return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from app.console import formats, links
+from app.console.forms import in_milli
 from app.domain.columns import Column, Kind
 
 _LABELS = {
@@ -59,15 +59,6 @@ def in_shown_unit(column: Column, value: str) -> str:
         return f"{in_milli(value)} {_SCALED[column.unit]}"
     unit = "" if column.kind in {Kind.TIME, Kind.MJD} else _UNITS.get(column.unit, f" {column.unit}")
     return f"{value}{unit}"
-
-
-def in_milli(value: str) -> str:
-    """A flux in Jy as someone wrote it, in mJy; as it is where it is no number."""
-    try:
-        number = Decimal(value) * 1000
-    except InvalidOperation:
-        return value
-    return f"{number.normalize():f}" if number.is_finite() else value
 
 
 def writer(kind: str, column: Column) -> Writer:

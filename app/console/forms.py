@@ -27,6 +27,9 @@ CONE = ("ra_deg", "dec_deg", "name", "radius_deg", "radius_arcsec", "match")
 # Powers of ten of a flux that are written out.
 _MOST_DIGITS = 30
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2})?", re.ASCII)
+# A number or an angle as these pages write it: with a true minus, and its unit behind it.
+_NUMERIC = re.compile(r"[+\u2212-]?[\d.:hmsd ]+[°″]?")
 _END_OF_DAY = "T23:59:59.999Z"
 
 
@@ -55,10 +58,15 @@ class Typed(MultiDict[str, str]):
 
 
 def meant(name: str, value: str) -> tuple[str, str]:
-    """A parameter as a form sends it, in the words of the API."""
-    if name.startswith("max_") and _DAY.fullmatch(value.strip()):
-        return name, value.strip() + _END_OF_DAY
-    return in_jansky(name, value)
+    """A parameter as a form sends it, in the words of the API: also as these pages themselves write it."""
+    plain = value.strip()
+    if _NUMERIC.fullmatch(plain):
+        plain = plain.replace("\u2212", "-").rstrip("°″ ")
+    if _MOMENT.fullmatch(plain):
+        plain = plain.replace(" ", "T") + (":00" if plain.count(":") == 1 else "")
+    elif name.startswith("max_") and _DAY.fullmatch(plain):
+        plain += _END_OF_DAY
+    return in_jansky(name, plain)
 
 
 def typed(value: str) -> str:
@@ -70,14 +78,24 @@ def in_jansky(name: str, value: str) -> tuple[str, str]:
     """A parameter that a form asks for in mJy, as the API knows it in Jy; any other as it is."""
     if not name.endswith("_mjy"):
         return name, value
-    wanted = name.removesuffix("_mjy") + "_jy"
+    number = value.removesuffix("/beam").removesuffix("mJy").rstrip()
+    return name.removesuffix("_mjy") + "_jy", _times(number, -3)
+
+
+def in_milli(value: str) -> str:
+    """A flux in Jy as someone wrote it, in mJy; as it is where it is no flux of any source."""
+    return _times(value, 3)
+
+
+def _times(value: str, power: int) -> str:
+    """A number times a power of ten, digit by digit; as it is where it is none, or none that anybody writes out."""
     try:
         number = Decimal(value)
     except InvalidOperation:
-        return wanted, value
+        return value
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-        return wanted, value  # no flux of any source; the API says what it thinks of it
-    return wanted, f"{(number / 1000).normalize():f}"
+        return value
+    return f"{number.scaleb(power).normalize():f}"
 
 
 def refusal_of(error: UnprocessableEntity | InvalidValue | NotFound) -> Refusal | None:

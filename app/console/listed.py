@@ -20,6 +20,11 @@ from app.domain.selection import SEPARATION, Operator
 
 FORMATS = (("csv", "CSV"), ("votable", "VOTable"), ("fits", "FITS"), ("parquet", "Parquet"), ("ndjson", "NDJSON"))
 
+# Parameters that compare no column, as the form calls them.
+_KNOWN_AS = {
+    "ra_deg": "RA", "dec_deg": "Dec", "name": "source", "radius_deg": "radius [°]", "radius_arcsec": "radius [″]",
+    "limit": "rows", "sort": "sorted by", "fields": "columns",
+}  # fmt: skip
 # Not what is shown, but which part of it and how.
 _NOT_FILTERS = frozenset({"limit", "offset", "cursor", "count", "sort", "fields", "format", "view"})
 _SIGNS = {Operator.ONE_OF: "=", Operator.AT_LEAST: "≥", Operator.AT_MOST: "≤", Operator.BEGINS: "begins with"}
@@ -176,7 +181,7 @@ class Listed:
             for name, value in self._given
             if name not in _NOT_FILTERS and name not in CONE
         ]
-        cone = _cone_words(dict(self._given))
+        cone = _cone_words(dict(self._call))
         return [*found, Filter(cone, self._url(self._without(*CONE)))] if cone else found
 
     @property
@@ -198,7 +203,8 @@ class Listed:
     def _words(self, name: str, value: str) -> str:
         compared = self.kind.schema.CONDITIONS.get(name)
         if compared is None:
-            return f"{name.replace('_', ' ')} = {value}"
+            known_as = _KNOWN_AS.get(name, name.replace("_", " "))
+            return f"{known_as} = {value}" if value else known_as
         column, operator = compared
         value = typed(value)
         return f"{cells.label(column)} {_SIGNS[operator]} {cells.in_shown_unit(column, value)}"

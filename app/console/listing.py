@@ -44,6 +44,10 @@ class ListKind:
         Parameters that have a control in the form.
     read
         Reads a page.
+    radius
+        Parameter and value of a radius around a position, where nobody gives one.
+    in_grid
+        Names of columns that a grid of thumbnails needs beside those shown.
     """
 
     path: str
@@ -52,6 +56,8 @@ class ListKind:
     shown: tuple[str, ...]
     in_form: tuple[str, ...]
     read: Callable[[PageRequest], Page[Any]]
+    radius: tuple[str, str] | None = None
+    in_grid: tuple[str, ...] = ()
 
     @cached_property
     def columns(self) -> Mapping[str, Column]:
@@ -87,9 +93,12 @@ class ListKind:
         """The call of the API: what was given, and what the console adds."""
         names = {name for name, _ in given}
         call = list(given)
+        if self.radius and _lacks_radius(dict(given)):
+            call.append(self.radius)
         if "fields" not in names:
             nearest = ("separation_arcsec",) if names & set(CONE) else ()
-            call.append(("fields", ",".join((*self.shown, *nearest))))
+            grid = self.in_grid if request.args.get("view") == "grid" else ()
+            call.append(("fields", ",".join((*self.shown, *nearest, *grid))))
         elif self.shown[0] not in request.args["fields"].split(","):
             wanted = f"{self.shown[0]},{request.args['fields']}"
             call = [(name, wanted if name == "fields" else value) for name, value in given]
@@ -98,6 +107,12 @@ class ListKind:
         if "count" not in names:
             call.append(("count", "estimated"))
         return call
+
+
+def _lacks_radius(given: Mapping[str, str]) -> bool:
+    """Whether a position is given, and not how near to it is meant."""
+    is_whole = "name" in given or {"ra_deg", "dec_deg"} <= given.keys()
+    return is_whole and not given.keys() & {"radius_deg", "radius_arcsec"} and given.get("match") != "footprint"
 
 
 class _Given(Parser):

@@ -12,7 +12,7 @@ from flask import Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.console import cells, formats, links
-from app.console.forms import typed
+from app.console.forms import in_milli, typed
 from app.version import VERSION
 
 ROOM = Path(__file__).parent
@@ -54,7 +54,7 @@ def environment() -> Environment:
     )
     made.filters.update(formats.FILTERS, typed=typed)
     made.globals.update(links=links, asset=asset, navigation=NAVIGATION, version=VERSION)
-    made.globals.update(label_of=cells.label, pairs_of=pairs_of, to_milli=cells.in_milli)
+    made.globals.update(label_of=cells.label, pairs_of=pairs_of, to_milli=in_milli)
     return made
 
 

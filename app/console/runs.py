@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.console import links
-from app.console.provenance import Link, Part
+from app.console.provenance import Link, Part, name_of, tables_of
 from app.domain.errors import NotFound, QueueUnavailable
 from app.domain.jobs import Job
 from app.domain.measurement_sets import CalibratorMatch
@@ -90,19 +90,21 @@ class Run(NamedTuple):
 
 
 def find_run(run_id: str) -> Run:
-    """A run; raises NotFound where neither the database nor the queue knows it."""
-    queued, reruns, queue_error = None, [], ""
+    """A run; raises NotFound where neither the database nor the queue knows it, QueueUnavailable where it might."""
+    queued, reruns, away = None, [], None
     try:
         queued, reruns = services().queue.of_run(run_id), services().queue.reruns_of(run_id)
     except QueueUnavailable as error:
-        queue_error = error.message
+        away = error
     try:
         job = services().jobs.get(run_id)
     except NotFound:
+        if away is not None:
+            raise away from None
         if queued is None:
             raise
         job = None
-    return Run(run_id, job, queued, reruns, queue_error)
+    return Run(run_id, job, queued, reruns, away.message if away else "")
 
 
 def calibrators_of(run: Run) -> Sequence[CalibratorMatch]:
@@ -119,16 +121,13 @@ def chain_of_run(run: Run, calibrators: Sequence[CalibratorMatch]) -> Sequence[L
     image_id = made.image_id if made is not None else None
     indexed = made is not None and made.ms_indexed
     path = run.ms_path
-    ms = Part(_name(path), links.measurement_set(path) if indexed else "", path) if path else Part("not recorded")
-    tables = [Part(f"{kind or '?'}: {_name(path)}", links.calibration_table(path), path) for path, kind in calibrators]
+    ms = Part(name_of(path), links.measurement_set(path) if indexed else "", path) if path else Part("not recorded")
     return [
-        Link("Newest image", [Part(f"#{image_id}", links.image(image_id)) if image_id else Part("none yet")]),
+        Link(
+            "Newest image of the set", [Part(f"#{image_id}", links.image(image_id)) if image_id else Part("none yet")]
+        ),
         Link("Measurement set", [ms]),
-        Link("Calibration tables", tables or [Part("none solved from it")]),
+        Link("Calibration tables", tables_of(calibrators)),
         Link("Run", [Part(run.run_id)]),
         Link("Log", [Part("above", "#log")]),
     ]
-
-
-def _name(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2]

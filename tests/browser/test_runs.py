@@ -124,8 +124,12 @@ def test_wrong_key_is_refused_and_asked_for_again(works: Works, open_page: Open)
     page = opened.page
     page.get_by_role("button", name="Run again").click()
     give_key(page, "not a key")
-    expect(page.locator("[data-reason]")).to_contain_text("Authentication required")
+    expect(page.locator("[data-reason]")).to_contain_text("That key is not known")
     page.get_by_role("button", name="Leave it").click()
+    page.get_by_role("button", name="Run again").click()
+    expect(page.locator("[data-reason]")).not_to_contain_text("not known")
+    give_key(page, "schlüssel☃")
+    expect(page.locator("[data-answer]")).to_contain_text("That is no key")
     assert page.evaluate("sessionStorage.length") == 0
     assert "_rerun_" not in page.url
 

@@ -12,8 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from app.console.cells import in_milli
-from app.console.forms import in_jansky, meant
+from app.console.forms import in_jansky, in_milli, meant
 from tests.console.test_console_pages import Elements
 from tests.support.pipeline import BASE_MJD, Pipeline
 
@@ -121,6 +120,59 @@ def test_fluxes_are_asked_for_in_millijansky_without_rounding(milli: str, jansky
     assert float(in_milli(jansky)) == float(milli)
 
 
+@pytest.mark.parametrize("flux", ["1e999999", "1e-999999", "1e99999999", "1e400", "-1e900000", "nan", "1e31"])
+def test_flux_that_nobody_writes_out_is_refused_as_it_was_typed(demo: FlaskClient, flux: str) -> None:
+    """Its digits would fill the page, or the memory."""
+    landed = demo.get(f"/console/images?max_noise_mjy={flux}", follow_redirects=True)
+    assert len(landed.text) < 100_000
+    assert landed.status_code in {200, 422}
+    (field,) = [each for each in Elements(landed.text).of("input") if each.get("name") == "max_noise_mjy"]
+    assert field["value"] == flux
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "asked"),
+    [
+        ("dec_deg", "\u221212:00:00", "-12:00:00"), ("ra_deg", "180.0605°", "180.0605"), ("radius_deg", "1°", "1"),
+        ("radius_arcsec", " 600″ ", "600"), ("min_started_at", "2025-10-28 12:00", "2025-10-28T12:00:00"),
+        ("max_started_at", "2025-10-28 12:00:05", "2025-10-28T12:00:05"), ("max_mid_mjd", "60976.5", "60976.5"),
+        ("field_name", "RA\u221210", "RA\u221210"), ("name", "J1200+37", "J1200+37"),
+    ],
+)  # fmt: skip
+def test_what_pages_show_may_be_asked_for_as_it_is_shown(name: str, typed: str, asked: str) -> None:
+    assert meant(name, typed) == (name, asked)
+
+
+def test_flux_may_be_asked_for_with_its_unit() -> None:
+    assert [meant("max_noise_mjy", f"0.6 {unit}")[1] for unit in ("mJy", "mJy/beam")] == ["0.0006"] * 2
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("images?ra_deg=180&dec_deg=37.2", "radius_deg=1"), ("ms?ra_deg=180&dec_deg=37.2", "radius_deg=1"),
+        ("sources?name=J115951.4%2B371921", "radius_arcsec=600"),
+    ],
+)  # fmt: skip
+def test_position_without_a_radius_means_what_the_form_suggests(demo: FlaskClient, query: str, asked: str) -> None:
+    page = demo.get(f"/console/{query}")
+    assert page.status_code == 200
+    assert asked in curl_of(page.text)
+    suggested = {each["name"]: each.get("placeholder") for each in Elements(page.text).of("input") if "name" in each}
+    name, value = asked.split("=")
+    assert suggested[name] == value
+    assert f"within {value}{'°' if name == 'radius_deg' else '″'} of" in page.text
+    assert "radius" not in curl_of(demo.get(f"/console/images?{query.partition('?')[2]}&match=footprint").text)
+
+
+def test_image_that_has_no_picture_says_so_in_the_grid(demo: FlaskClient) -> None:
+    page = demo.get("/console/images?view=grid&file_format=casa").text
+    assert "CASA image, no picture" in page
+    assert "<img" not in page
+    assert "file_format" in curl_of(page)
+    assert "<img" in demo.get("/console/images?view=grid&limit=3").text
+
+
 def test_nonsense_stays_as_it_is_for_the_api_to_refuse() -> None:
     for value in ("loud", "nan", "inf", "1,5", "1e100000", "1e5000000", "-1e-900"):
         assert in_jansky("max_noise_mjy", value) == ("max_noise_jy", value)
@@ -149,10 +201,10 @@ REFUSED = [
      "images?field_name=3C286"),
     ("images?max_observed_mjd=soon&view=grid", 400, "observed ≤ soon", "ISO 8601", "max_observed_mjd",
      "images?view=grid"),
-    ("images?ra_deg=180&radius_deg=1", 422, "dec deg", "needs ra_deg and dec_deg", "dec_deg", None),
+    ("images?ra_deg=180&radius_deg=1", 422, "Dec</b>", "needs ra_deg and dec_deg", "dec_deg", None),
     ("sources?name=3C286&radius_arcsec=60&min_eta=high", 422, "η ≥ high", "valid number", "min_eta",
      "sources?name=3C286&radius_arcsec=60"),
-    ("sources?name=3C286&radius_arcsec=60", 404, "name = 3C286", "not found", "name", "sources?radius_arcsec=60"),
+    ("sources?name=3C286&radius_arcsec=60", 404, "source = 3C286", "not found", "name", "sources?radius_arcsec=60"),
     ("ms?min_mid_mjd=x&stage=imaged", 400, "observed ≥ x", "ISO 8601", "min_mid_mjd", "ms?stage=imaged"),
     ("jobs?nonsense=2", 422, "nonsense = 2", "Unknown parameter", None, None),
     ("cal?cursor=broken&status=active", 400, "cursor = broken", "first page", None, "cal?status=active"),

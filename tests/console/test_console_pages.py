@@ -109,8 +109,8 @@ def test_every_curl_line_of_every_page_is_answered(demo: FlaskClient) -> None:
         assert lines, page
         for line in lines:
             parts = urlsplit(shlex.split(unescape(line))[-1])
-            answer = demo.get(f"{parts.path}?{parts.query}")
-            assert answer.status_code == 200, (page, line, answer.text[:300])
+            with demo.get(f"{parts.path}?{parts.query}") as answer:
+                assert answer.status_code == 200, (page, line, answer.get_data()[:300])
             asked[line] = asked.get(line, 0) + 1
     assert len(asked) > 25
 
@@ -280,6 +280,21 @@ def test_errors_are_pages_that_say_what_to_do(client: FlaskClient, pipeline: Pip
         assert says in unescape(answer.text), page
 
 
+def test_mistake_in_a_form_of_its_own_is_named(client: FlaskClient, pipeline: Pipeline) -> None:
+    observe(pipeline)
+    for page, name in [("queue?status=foo", "status"), ("images/7?stretch=foo", "stretch"),
+                       ("quality?end_date=2025-13-01", "end_date"), ("candidates?n_sigma=abc", "n_sigma")]:  # fmt: skip
+        text = client.get(f"/console/{page}").text
+        assert f"<dt><code>{name}</code></dt>" in text, page
+
+
+def test_slash_behind_an_address_leads_to_it(client: FlaskClient, pipeline: Pipeline) -> None:
+    observe(pipeline)
+    answer = client.get("/console/images/?limit=3")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/console/images?limit=3")
+    assert client.get("/console/nowhere/", follow_redirects=True).status_code == 404
+
+
 def test_one_bad_filter_can_be_dropped_and_the_others_kept(client: FlaskClient, pipeline: Pipeline) -> None:
     observe(pipeline)
     page = unescape(client.get("/console/images?max_noise_jy=loud&field_name=3C286").text)
@@ -293,6 +308,7 @@ def test_database_away_is_a_page_that_says_so(client: FlaskClient, pipeline: Pip
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "5"
         assert "contimg-api doctor" in answer.text
+        assert "products database" in answer.text, "how everything is that the service leans on"
 
 
 def test_queue_away_is_told_and_everything_else_is_shown(
@@ -319,7 +335,7 @@ def test_image_page_shows_the_whole_chain(client: FlaskClient, pipeline: Pipelin
     chain = text[text.index('<ol class="chain">') : text.index("</ol>", text.index('<ol class="chain">'))]
     kinds = re.findall(r"<b>([^<]+)</b>", chain)
     assert kinds == ["Sources", "Image", "Measurement set", "Calibration tables", "Run", "Log"]
-    assert len(re.findall(r"<a href=", chain)) == 6
+    assert len(re.findall(r"<a href=", chain)) == 7, "one to the tables solved from it, one to those valid then"
 
 
 def test_image_of_an_unknown_measurement_set_has_a_page(client: FlaskClient, pipeline: Pipeline) -> None:
@@ -327,6 +343,12 @@ def test_image_of_an_unknown_measurement_set_has_a_page(client: FlaskClient, pip
     text = client.get("/console/images/7").text
     assert "not indexed" in text
     assert "ungraded" in text
+
+
+def test_mean_is_drawn_among_fluxes_of_its_own_kind(client: FlaskClient, pipeline: Pipeline) -> None:
+    observe(pipeline)
+    for kind, drawn in (("", True), ("?flux_type=integrated", True), ("?flux_type=peak", False)):
+        assert ('class="mean"' in client.get(f"/console/sources/S1{kind}").text) == drawn, kind
 
 
 def test_light_curve_has_values_for_hover_and_keyboard(client: FlaskClient, pipeline: Pipeline) -> None:

@@ -184,4 +184,7 @@ def test_queue_away_leaves_runs_to_be_seen(pipeline: Pipeline, environ: dict[str
     environ["DSA110_QUEUE_URL"] = "redis://127.0.0.1:1/0"
     client, ms = console(pipeline), pipeline.make_ms()
     assert "The work queue is away" in page(client, f"jobs/{run_id(ms)}")
+    assert "The work queue is away: nothing can be ordered" in page(client, f"jobs/{run_id(ms)}")
     assert "The queue is away" in page(client, "queue")
+    assert "No job" not in page(client, "queue"), "which nobody knows"
+    assert "QUEUE_UNAVAILABLE" in page(client, "jobs/job-2025-01-01-000000_rerun_20250101_000000", 503)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from urllib.parse import quote
 
-from flask import Response, abort, request, send_from_directory
+from flask import Response, abort, redirect, request, send_from_directory
+from werkzeug.wrappers import Response as Answer
 
+from app.console import links
 from app.console.blueprint import blp
 from app.console.render import STATIC, fingerprint
 
@@ -23,6 +25,8 @@ def asset(name: str) -> Response:
 
 
 @blp.route("/<filepath:path>")
-def nowhere(path: str) -> NoReturn:
-    """No page."""
-    abort(404)
+def nowhere(path: str) -> Answer:
+    """No page; but a slash behind the address of one leads to it."""
+    if not path.endswith("/"):
+        abort(404)
+    return redirect(links.console(quote(path.rstrip("/")), list(request.args.items(multi=True))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Response, request
 from werkzeug.exceptions import UnprocessableEntity
@@ -39,6 +39,8 @@ LIST = ListKind(
         "name", "radius_deg", "match", "limit", "sort", "view",
     ),
     lambda page: services().images.page(page),
+    radius=("radius_deg", "1"),
+    in_grid=("file_format",),
 )  # fmt: skip
 
 _PREVIEW, _CUTOUT = PreviewQuery(), CutoutQuery()
@@ -88,13 +90,15 @@ def image(image_id: str) -> Response:
         image=report.image,
         report=report,
         facts=facts,
-        chain=chain_of(report.image, measured.total.rows if measured.total else 0),
+        chain=chain_of(report.image, measured.total.rows if measured.total else 0, facts["observed_mjd"]),
         measured=measured,
         look=look,
         choices=CHOICES,
         args=request.args,
         curl=links.curl(f"images/{number}"),
         more=[
+            links.curl(f"images/{number}/preview.png", look, "-OJ"),
+            links.curl(f"images/{number}/provenance"),
             links.curl(f"qa/image/{number}"),
             facts_line,
             links.curl(f"images/{number}/sources", [("limit", str(MOST_SOURCES)), ("count", "exact")]),
@@ -123,8 +127,13 @@ def piece(image_id: str) -> Response:
         faults=[(_PIECE.get(name, name), reason) for name, reason in refusal.faults.items()] if refusal else [],
         asked=asked,
         args=Typed.of(request.args, refusal),
-        **({} if refusal else {"curl": links.curl(f"images/{found.id}/cutout", asked, "-OJ")}),
+        **({} if refusal else _curl_lines(f"images/{found.id}/cutout", asked)),
     )
+
+
+def _curl_lines(path: str, asked: list[tuple[str, str]]) -> dict[str, Any]:
+    """The lines that give a piece, and its picture."""
+    return {"curl": links.curl(path, asked, "-OJ"), "more": [links.curl(path, [*asked, ("format", "png")], "-OJ")]}
 
 
 @blp.route("/images/<image_id>/header")

@@ -59,7 +59,7 @@ def job(run_id: str) -> Response:
         key_header=settings().api_key_header,
         key_needed=not settings().auth_disabled,
         curl=links.curl(f"jobs/{links.segment(run_id)}"),
-        more=[links.curl(f"logs/{links.segment(run_id)}", [("tail", str(TAIL_LINES))]), *others_line],
+        more=[*_beside(run), *others_line],
     )
 
 
@@ -81,6 +81,17 @@ def queue() -> Response:
         curl=lookup.curl("queue/jobs"),
         more=[links.curl("queue")],
     )
+
+
+def _beside(run: Run) -> list[str]:
+    """Curl lines of what else the page of a run shows."""
+    name = links.segment(run.run_id)
+    lines = [links.curl(f"logs/{name}", [("tail", str(TAIL_LINES))])]
+    if run.queued is not None:
+        lines.append(links.curl(f"queue/jobs/{run.queued.job_id}"))
+    if run.job is not None:
+        lines += [links.curl(f"jobs/{name}/provenance"), links.curl(f"qa/job/{name}")]
+    return lines
 
 
 def _of_the_same(run: Run) -> tuple[list[dict[str, object]], list[str]]:

@@ -29,10 +29,11 @@ LIST = ListKind(
         "radius_deg", "limit", "sort",
     ),
     lambda page: services().ms.page(page),
+    radius=("radius_deg", "1"),
 )  # fmt: skip
 
 _FACTS = tuple(column.name for column in MS_COLUMNS)
-_IMAGE = ("id", "field_name", "qa_grade", "observed_mjd", "created_at", "noise_jy", "type")
+_IMAGE = ("id", "field_name", "qa_grade", "observed_mjd", "created_at", "noise_jy", "type", "file_format")
 _JOB = ("run_id", "status", "started_at", "finished_at")
 
 

@@ -22,7 +22,9 @@ NEWEST, MOST_JOBS, MOST_POINTINGS, DAYS = 14, 10, 2000, 30
 OPEN = ("running", "failed", "pending")
 
 _IMAGES = named(IMAGE_COLUMNS)
-_SHOWN = tuple(_IMAGES[name] for name in ("id", "field_name", "qa_grade", "observed_mjd", "created_at", "noise_jy"))
+_SHOWN = tuple(
+    _IMAGES[name] for name in ("id", "field_name", "qa_grade", "observed_mjd", "created_at", "noise_jy", "file_format")
+)
 _POINTINGS = tuple(_IMAGES[name] for name in ("ra_deg", "dec_deg", "qa_grade", "field_name"))
 _STATUS = named(JOB_COLUMNS)["status"]
 
@@ -34,7 +36,7 @@ def overview() -> Response:
     newest = _images(NEWEST, _SHOWN)
     open_jobs = Selection((Condition(_STATUS, Operator.ONE_OF, OPEN),))
     jobs = list(services().jobs.page(PageRequest(MOST_JOBS, selection=open_jobs)).items)
-    watched = look_around(jobs)
+    watched, timeline = look_around(jobs), _timeline(newest, statistics.meta.generated_at)
     return render.page(
         "overview.html",
         statistics=statistics,
@@ -43,14 +45,16 @@ def overview() -> Response:
         watched=watched,
         sky=sky_map(_images(MOST_POINTINGS, _POINTINGS)),
         most_pointings=MOST_POINTINGS,
-        timeline=_timeline(newest, statistics.meta.generated_at),
+        timeline=timeline,
         days=DAYS,
         curl=links.curl("stats"),
         more=[
             links.curl("images", [("fields", _names(_SHOWN)), ("limit", str(NEWEST))]),
             links.curl("images", [("fields", _names(_POINTINGS)), ("limit", str(MOST_POINTINGS)), ("format", "csv")]),
             links.curl("jobs", [*(("status", word) for word in OPEN), ("limit", str(MOST_JOBS))]),
-            links.curl("stats/timeline", [("days", str(DAYS))]),
+            *(links.curl(f"images/{image['id']}/thumbnail", [("size", "256")], "-OJ") for image in newest[:1]),
+            links.curl("stats/timeline", [pair for pair in timeline if pair[0] in {"days", "end_date"}]),
+            links.curl("stats/timeline.svg", timeline, "-OJ"),
             links.curl("health", [("detailed", "true")]),
             links.curl("queue"),
             links.curl("services/status"),

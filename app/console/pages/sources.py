@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response, request
 
 from app.console import links, render
@@ -15,6 +17,7 @@ from app.schemas.sources import SourceQuery
 from app.web.context import services
 
 MOST_CUTOUTS, CUTOUT_ARCSEC = 12, 240
+PICTURE = (("size_arcsec", str(CUTOUT_ARCSEC)), ("format", "png"), ("size", "320"))
 
 LIST = ListKind(
     "sources",
@@ -29,6 +32,7 @@ LIST = ListKind(
         "flux_type", "ra_deg", "dec_deg", "name", "radius_arcsec", "prefix_id", "limit", "sort",
     ),
     lambda page: services().sources.page(page),
+    radius=("radius_arcsec", "600"),
 )  # fmt: skip
 
 
@@ -53,15 +57,29 @@ def source(source_id: str) -> Response:
         source=found,
         points=points,
         images=by_path,
-        curve=light_curve(points, by_path, metrics["weighted_mean_flux_jy"]),
+        curve=light_curve(points, by_path, _mean_jy(metrics)),
         metrics=metrics,
         definitions=definitions(metrics),
         cutouts=found.contributing_images[:MOST_CUTOUTS],
         observed={point.image_path: point.mjd for point in points},
         cutout_arcsec=CUTOUT_ARCSEC,
+        picture=list(PICTURE),
         curl=links.curl(f"sources/{links.segment(source_id)}/lightcurve"),
-        more=[links.curl(f"sources/{links.segment(source_id)}"), metrics_line],
+        more=[
+            links.curl(f"sources/{links.segment(source_id)}"),
+            metrics_line,
+            *(
+                links.curl(f"images/{image.image_id}/cutout", [("source", source_id), *PICTURE], "-OJ")
+                for image in found.contributing_images[:1]
+            ),
+        ],
     )
+
+
+def _mean_jy(metrics: dict[str, Any]) -> float | None:
+    """Weighted mean of the flux that light curves show; ``None`` where the metrics are those of another."""
+    mean_jy: float | None = metrics["weighted_mean_flux_jy"]
+    return None if request.args.get("flux_type") == "peak" else mean_jy
 
 
 def _plane(page: Listed) -> Plane:

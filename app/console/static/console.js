@@ -1,4 +1,4 @@
-// What pages gain from a script: copying curl lines, how long ago a time was, short URLs, pictures that come late.
+// What pages gain from a script: copying curl lines, how long ago a time was, short URLs.
 // Nothing here is needed to read a page.
 "use strict";
 
@@ -10,9 +10,6 @@ function prepareCurl(root) {
   for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
 }
 prepareCurl(document);
-
-// Where a plot is wider than the window, its newest and largest come first.
-for (const plot of document.querySelectorAll(".plot")) plot.scrollLeft = plot.scrollWidth;
 
 document.addEventListener("click", async ({ target: button }) => {
   if (!button.matches("button[data-copy]")) return;
@@ -53,16 +50,4 @@ for (const form of document.querySelectorAll("form.filters")) {
     for (const control of empty) control.disabled = true;
     setTimeout(() => { for (const control of empty) control.disabled = false; });
   });
-}
-
-// The server draws a few pictures at a time and sends the others away; they come back.
-function again(image) {
-  const tries = image.dataset.tries = Number(image.dataset.tries ?? 0) + 1;
-  if (tries <= 6) setTimeout(() => { image.src = image.getAttribute("src"); }, 2500 * (1 + Math.random()));
-}
-document.addEventListener("error", (event) => {
-  if (event.target instanceof HTMLImageElement) again(event.target);
-}, true);
-for (const image of document.images) {
-  if (image.complete && image.naturalWidth === 0 && image.loading !== "lazy") again(image);
 }

@@ -21,13 +21,16 @@
     let text;
     try {
       const answer = await fetch(location.href, { cache: "no-cache" });
-      if (!answer.ok) throw new Error(answer.statusText);
+      if (!answer.ok) {
+        tellStale(`The service says ${answer.status}; load the page again to see why.`);
+        return;
+      }
       text = await answer.text();
     } catch {
-      tellStale(true);
+      tellStale("The service does not answer.");
       return;
     }
-    tellStale(false);
+    tellStale("");
     const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const part of parts()) {
       const next = fresh.getElementById(part.id);
@@ -52,10 +55,9 @@
     }, Math.min(...every) * 1000);
   }
 
-  function tellStale(stale) {
-    const note = one("#stale");
-    if (!stale) asOf = new Date();
-    note.textContent = stale ? `The service does not answer. So things stood at ${asOf.toISOString().slice(11, 19)} UTC.` : "";
+  function tellStale(why) {
+    if (!why) asOf = new Date();
+    one("#stale").textContent = why && `${why} So things stood at ${asOf.toISOString().slice(11, 19)} UTC.`;
   }
 
   document.addEventListener("visibilitychange", () => {
@@ -137,18 +139,22 @@
   const dialog = one("#key");
   const tell = (text) => { one("[data-answer]").textContent = text; };
 
+  const usual = dialog && one("[data-reason]", dialog).textContent;
+
   function keyFor(reason) {
     const known = sessionStorage.getItem(KEY) ?? (dialog.dataset.needed === "false" ? "" : null);
     if (known !== null && !reason) return known;
     const field = one("input", dialog);
-    if (reason) one("[data-reason]", dialog).textContent = reason;
+    one("[data-reason]", dialog).textContent = reason ?? usual;
     dialog.returnValue = "";
     dialog.showModal();
     return new Promise((resolve) => {
       dialog.addEventListener("close", () => {
         const key = field.value.trim();
         field.value = "";
-        resolve(dialog.returnValue === "use" && key ? key : null);
+        const sendable = /^[\x20-\x7e]+$/.test(key);
+        if (key && !sendable) tell("That is no key: keys and tokens are plain ASCII.");
+        resolve(dialog.returnValue === "use" && sendable ? key : null);
       }, { once: true });
     });
   }
@@ -183,7 +189,7 @@
     delete form.dataset.once;
     if (answer.status === 401 || answer.status === 403) {
       keep(null);
-      return order(form, said.detail);
+      return order(form, answer.status === 401 && key ? `That key is not known, or no longer. ${usual}` : said.detail);
     }
     if (key) keep(key);
     if (answer.ok && said.run_id) {

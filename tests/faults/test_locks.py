@@ -53,7 +53,7 @@ def test_reads_go_on_and_writes_wait_while_the_pipeline_holds_its_lock(
         survey.connection.rollback()
         free = order_batch(server)
     batches = survey.connection.execute("SELECT count(*) FROM batch_jobs").fetchone()[0]
-    assert load.tally.right == load.tally.sent > 100, load.tally
+    assert load.tally.right == load.tally.sent > 20, load.tally
     assert load.tally.slowest_s < 10
     assert (writes.refused, writes.wrong) == (writes.sent, 0), writes
     assert writes.sent >= 1

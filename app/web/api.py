@@ -249,6 +249,15 @@ class Api(flask_smorest.Api):
     def _register_responses(self) -> None:
         self.document(self._write_responses)
 
+    def _register_etag_headers(self) -> None:
+        # It asks for the document, and would have everything written that was put off.
+        etag_headers = super()._register_etag_headers
+        self.document(lambda _: etag_headers())
+
+    def _register_pagination_header(self) -> None:
+        pagination_header = super()._register_pagination_header
+        self.document(lambda _: pagination_header())
+
     def _write_responses(self, spec: APISpec) -> None:
         content = {CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}}
         for status in http.HTTPStatus:

@@ -17,7 +17,7 @@ from app import blueprints, create_app
 from app.config import Settings
 from app.schemas.base import Schema
 from app.web.anteroom import DRAWN
-from app.web.api import RATE_LIMITED
+from app.web.api import RATE_LIMITED, Api
 from app.web.auth import PUBLIC, WRITE
 from app.web.ratelimit import RENDERINGS
 from tests.contract.snapshot import SNAPSHOT, document
@@ -56,6 +56,20 @@ def test_reads_are_public_and_writes_are_not(app: Flask) -> None:
         access = app.view_functions[rule.endpoint]._apidoc["access"]  # type: ignore[attr-defined]
         writes = (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"} and rule.rule not in READS_BY_POST
         assert access == (WRITE if writes else PUBLIC), rule.rule
+
+
+def test_document_is_written_when_it_is_first_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than everything else that happens at the start."""
+    written: list[Any] = []
+    write = Api._write_responses
+    monkeypatch.setattr(Api, "_write_responses", lambda api, spec: written.append(spec) or write(api, spec))
+    client = create_app(
+        Settings.from_environment({"DSA110_ENV": "testing", "DSA110_LOG_REQUESTS": "false"})
+    ).test_client()
+    assert client.get("/livez").status_code == 200
+    assert written == []
+    assert [client.get("/api/openapi.json").status_code for _ in range(2)] == [200, 200]
+    assert len(written) == 1
 
 
 def test_anteroom_knows_every_route_that_draws_and_no_other(app: Flask) -> None:

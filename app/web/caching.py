@@ -208,7 +208,7 @@ class ResponseCache:
             # A copy: what orjson returns keeps the buffer of several kilobytes that it was written in.
             data = bytes(memoryview(_timeless(b"".join(body), headers)))
         finally:
-            _close(body)
+            close(body)
         etag = f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
         return Entry.of(status, [*headers, ("ETag", etag)], data, etag, environ.get(ROUTE, ""))
 
@@ -228,7 +228,7 @@ def _respond(answer: Entry | _Passing, environ: Environ, start_response: StartRe
     if isinstance(answer, _Passing):
         start_response(answer.status, answer.headers)
         if head:
-            _close(answer.body)
+            close(answer.body)
             return []
         return answer.body
     # Layers further out add headers of their own to what they are given: a copy, always.
@@ -245,7 +245,8 @@ def _timeless(data: bytes, headers: Headers) -> bytes:
     return data[:4] + b"\0\0\0\0" + data[8:] if ("Content-Encoding", "gzip") in headers else data
 
 
-def _close(body: Iterable[bytes]) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
+def close(body: Iterable[bytes]) -> None:
+    """Close a body that is not sent to its end, or not at all (PEP 3333)."""
+    closes = getattr(body, "close", None)
+    if closes is not None:
+        closes()

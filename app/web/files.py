@@ -20,6 +20,7 @@ from werkzeug.wsgi import wrap_file
 from app.domain.errors import FileNotAccessible
 from app.services.pictures.service import Picture
 from app.web.context import settings
+from app.web.environ import only_at_hand
 from app.web.headers import REVALIDATE
 
 
@@ -79,7 +80,10 @@ def send_picture(picture: Picture) -> Response:
     response.make_conditional(request)
     if response.status_code == 412:
         raise PreconditionFailed
-    return _filled(response, picture.open()) if response.status_code == 200 else response
+    if response.status_code != 200:
+        return response
+    only_at_hand(request.environ)
+    return _filled(response, picture.open())
 
 
 def disposition(kind: str, name: str) -> str:

@@ -5,7 +5,8 @@ requests, reads above all, are counted in front of the response cache, because w
 Flask; that layer is there only where they are limited, so that else an answer from the cache pays nothing. Whoever is
 over a quota is refused by Flask in either case, so every refusal looks the same.
 
-A caller is a verified key or token, else the real peer. What is counted is given back where the answer is a 304.
+A caller is a verified key or token, else the real peer. What is counted is given back where the answer is a 304; that
+something has not changed is told when the quota is used up as well.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask, Response, current_app, request
-from flask_limiter import ApplicationLimit, Limiter
+from flask_limiter import ApplicationLimit, Limiter, RequestLimit
 from limits import RateLimitItem
 from limits.strategies import RateLimiter
 from werkzeug.exceptions import TooManyRequests
+from werkzeug.http import parse_etags
 
 from app.config import Settings
 from app.db.counters import Counters
 from app.web.api import CACHEABLE, RATE_LIMITED
 from app.web.auth import PUBLIC, WRITE, Authentication, identify
-from app.web.caching import Environ, StartResponse, WsgiApp
+from app.web.caching import Environ, StartResponse, WsgiApp, close
 from app.web.counting import (
     STRATEGY,
     Window,
@@ -36,7 +38,7 @@ from app.web.counting import (
     storage_url,
     window,
 )
-from app.web.environ import CLIENT, OPEN_PATHS, only_at_hand
+from app.web.environ import AT_HAND, CLIENT, OPEN_PATHS, NotAtHand, only_at_hand
 from app.web.media import JSON, requested_format
 
 REQUESTS, WRITES, RENDERINGS, EXPORTS = "requests", "writes", "renderings", "exports"
@@ -115,10 +117,32 @@ class RequestLimits:
             return self._app(environ, start_response)
         who = self._authentication.identify(environ).counted_as or peer_key(client)
         refused = self._take(who)
-        if refused is not None:
-            environ[_REFUSED] = refused.reset_s
-            return self._flask(environ, self._telling([refused], start_response))
-        return self._app(environ, self._giving_back(who, start_response))
+        if refused is None:
+            return self._app(environ, self._giving_back(environ, who, start_response))
+        unchanged = self._unchanged(environ, f"looks:{who}", start_response)
+        if unchanged is not None:
+            return unchanged
+        environ[_REFUSED] = refused.reset_s
+        return self._flask(environ, self._telling([refused], start_response))
+
+    def _unchanged(self, environ: Environ, looks: str, start_response: StartResponse) -> Iterable[bytes] | None:
+        """Answer 304 where that is the answer, past the quota.
+
+        To find out may take computing. Looks that find something else, and so were for nothing, have a quota of their
+        own, as large as the one that is used up.
+        """
+        if not _has_some_version(environ) or self._take(looks) is not None:
+            return None
+        # A copy: what an answer that is thrown away left there is not to be taken for the refusal's.
+        asked, started = dict(environ), list[Any]()
+        body = self._app(asked, lambda status, headers, exc_info=None: started.extend((status, headers)))
+        if not started[0].startswith("304"):
+            close(body)
+            return None
+        self._give_back(looks)
+        environ.update(asked)
+        start_response(*started)
+        return body
 
     def _take(self, who: str) -> Window | None:
         """Count one in every window; the first that is full, where the others get theirs back."""
@@ -131,11 +155,14 @@ class RequestLimits:
             taken.append((name, item))
         return None
 
-    def _giving_back(self, who: str, start_response: StartResponse) -> StartResponse:
+    def _give_back(self, who: str) -> None:
+        for name, item in self._items:
+            self._counter.hit(item, who, name, cost=-1)
+
+    def _giving_back(self, environ: Environ, who: str, start_response: StartResponse) -> StartResponse:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if status.startswith("304"):
-                for name, item in self._items:
-                    self._counter.hit(item, who, name, cost=-1)
+            if status.startswith("304") and _has_some_version(environ):
+                self._give_back(who)
             else:
                 headers = [*headers, *fields([self._window(name, item, who) for name, item in self._items])]
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
@@ -174,7 +201,33 @@ def _limit(kind: str, rate: str) -> ApplicationLimit:
         key_function=lambda: f"{kind}:{_who()}",
         exempt_when=lambda: _kind() != kind,
         error_message=_REASONS[kind],
+        on_breach=_unchanged,
     )
+
+
+def _unchanged(limit: RequestLimit) -> Response | None:
+    """The view's answer, past the quota: where it is 304, and that takes no drawing."""
+    if not _has_some_version(request.environ):
+        return None
+    request.environ[AT_HAND] = True
+    try:
+        response = current_app.make_response(current_app.dispatch_request())
+    except NotAtHand:
+        return None
+    finally:
+        del request.environ[AT_HAND]
+    if response.status_code == 304:
+        return response
+    response.close()
+    return None
+
+
+def _has_some_version(environ: Environ) -> bool:
+    """Whether a client asks if what it has is still so; by ``*``, which fits everything, nothing is asked."""
+    if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+        return False
+    versions = parse_etags(environ.get("HTTP_IF_NONE_MATCH"))
+    return bool(versions) and not versions.star_tag
 
 
 def _who() -> str:
@@ -208,7 +261,7 @@ def _tell(limiter: Limiter, response: Response) -> Response:
     """Tell what is left; give back where nothing was sent."""
     told: list[Window] = []
     for limit in limiter.current_limits:
-        if response.status_code == 304:
+        if response.status_code == 304 and _has_some_version(request.environ):
             limiter.limiter.hit(limit.limit, *limit.request_args, cost=-1)
             continue
         kind = limit.request_args[0].partition(":")[0]

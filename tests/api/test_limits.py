@@ -140,6 +140,25 @@ def test_picture_that_the_client_has_already_is_free(make: Make, pipeline: Pipel
     known = {"If-None-Match": first.headers["ETag"]}
     assert statuses(lambda: client.get(url, headers=known, environ_overrides=ONE), 5) == [304] * 5
     assert statuses(lambda: client.get(url, environ_overrides=ONE), 3) == [200, 200, 429]
+    assert statuses(lambda: client.get(url, headers=known, environ_overrides=ONE), 5) == [304] * 5
+    assert client.head(url, headers=known, environ_overrides=ONE).status_code == 304
+
+
+def test_picture_that_the_client_has_not_is_refused_past_the_quota_and_not_drawn(
+    make: Make, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data" / "a.fits"
+    write_image(path)
+    number = pipeline.make_image(path=str(path))
+    client = make(DSA110_RATE_LIMIT_RENDERINGS="1")
+    url = f"/api/v1/images/{number}/thumbnail"
+    assert statuses(lambda: client.get(url, environ_overrides=ONE), 1) == [200]
+    drawn: list[Any] = []
+    monkeypatch.setattr("app.services.pictures.service.draw_thumbnail", lambda *given: drawn.append(given))
+    for known in ('"another"', "*", "nonsense"):
+        refused = client.get(f"{url}?size=300", headers={"If-None-Match": known}, environ_overrides=ONE)
+        assert (known, refused.status_code, left(refused, "renderings")) == (known, 429, 0)
+    assert drawn == []
 
 
 # -- who is counted
@@ -216,6 +235,42 @@ def test_reads_from_the_cache_count_and_304s_do_not(make: Make, pipeline: Pipeli
     assert client.get("/api/health", environ_overrides=ONE).status_code == 200
     assert client.post(WRITE, headers=KEY, environ_overrides=ONE).status_code == 200
     assert client.get("/console/", environ_overrides=ONE).content_type.startswith("text/html")
+
+
+@pytest.mark.parametrize("headers", [{}, KEY], ids=["from the cache", "with a key, which nothing is kept for"])
+def test_what_is_unchanged_is_told_past_the_quota(make: Make, pipeline: Pipeline, headers: dict[str, str]) -> None:
+    pipeline.make_image(path="/a.fits")
+    client = make(DSA110_RATE_LIMIT_MINUTE="2", DSA110_CACHE_ENABLED="true")
+    url = f"{LIST}/1"
+    tag = client.get(url, headers=headers, environ_overrides=ONE).headers["ETag"]
+    assert statuses(lambda: client.get(LIST, headers=headers, environ_overrides=ONE), 2) == [200, 429]
+    known = {**headers, "If-None-Match": f'"an older one", {tag}'}
+    assert statuses(lambda: client.get(url, headers=known, environ_overrides=ONE), 5) == [304] * 5
+    # The database has changed, this answer has not.
+    pipeline.make_image(path="/b.fits")
+    assert statuses(lambda: client.get(url, headers=known, environ_overrides=ONE), 5) == [304] * 5
+    assert client.head(url, headers=known, environ_overrides=ONE).status_code == 304
+    refused = client.get(url, headers=headers, environ_overrides=ONE)
+    assert (refused.status_code, left(refused, "requests-60s")) == (429, 0)
+
+
+def test_looking_for_changes_past_the_quota_is_bounded(make: Make, pipeline: Pipeline) -> None:
+    pipeline.make_image(path="/a.fits")
+    client = make(DSA110_RATE_LIMIT_MINUTE="3", DSA110_CACHE_ENABLED="true")
+    known = {"If-None-Match": client.get(LIST, environ_overrides=ONE).headers["ETag"]}
+    assert statuses(lambda: client.get(LIST, environ_overrides=ONE), 3) == [200, 200, 429]
+    other = {"If-None-Match": '"another"'}
+    assert statuses(lambda: client.get(LIST, headers=other, environ_overrides=ONE), 2) == [429] * 2
+    assert statuses(lambda: client.get(LIST, headers=known, environ_overrides=ONE), 3) == [304] * 3
+    assert statuses(lambda: client.get(LIST, headers=other, environ_overrides=ONE), 1) == [429]
+    assert statuses(lambda: client.get(LIST, headers=known, environ_overrides=ONE), 1) == [429]
+
+
+def test_what_fits_every_version_counts(make: Make, pipeline: Pipeline) -> None:
+    pipeline.make_image(path="/a.fits")
+    client = make(DSA110_RATE_LIMIT_MINUTE="3", DSA110_CACHE_ENABLED="true")
+    got = statuses(lambda: client.get(LIST, headers={"If-None-Match": "*"}, environ_overrides=ONE), 5)
+    assert got == [304] * 3 + [429] * 2
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,20 @@ def test_workers_together_admit_exactly_the_quota(server: Server, target: str, p
     assert statuses(server, target, peer, QUOTA * 2) == {200: QUOTA, 429: QUOTA}
 
 
+def test_what_is_unchanged_costs_nothing_in_any_worker(server: Server) -> None:
+    peer = {"X-Forwarded-For": "10.1.1.3"}
+    known = {**peer, "If-None-Match": server.get("/api/v1/images", peer).headers["etag"]}
+
+    def unchanged() -> Counter[int]:
+        with ThreadPoolExecutor(12) as threads:
+            got = threads.map(lambda _: server.get("/api/v1/images", known).status, range(QUOTA * 2))
+            return Counter(got)
+
+    assert unchanged() == {304: QUOTA * 2}
+    assert statuses(server, "/api/v1/images", "10.1.1.3", QUOTA) == {200: QUOTA - 1, 429: 1}
+    assert unchanged() == {304: QUOTA * 2}
+
+
 def test_revoked_key_is_refused_by_every_worker_within_a_second(server: Server) -> None:
     own = StateDatabase(server.directory / "state" / "api")
     keys = KeyService(KeyRepository(own))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +48,7 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
     settings = {
         "DSA110_API_STATE_DIR": str(directory / "api"),
         "DSA110_LOG_DIRS": str(directory / "logs"),
-        "DSA110_PIPELINE_RUN_CMD": f"/bin/sh {script} {{ms_path}} {{run_id}}",
+        "DSA110_PIPELINE_RUN_CMD": f"/bin/sh {script} {{ms_path}} {{run_id}} {{cal_table}}",
         "DSA110_HEARTBEAT": "0.25",
         "DSA110_CANCEL_GRACE": "0.3",
         "DSA110_WORKERS": "1",
@@ -95,6 +98,25 @@ def test_rerun_is_ordered_and_followed_to_its_end(works: Works, open_page: Open)
     assert opened.page.evaluate("window.seen.violations") == []
     assert opened.strangers == []
     assert opened.complaints == []
+
+
+def test_line_for_the_shell_orders_what_is_chosen(works: Works, open_page: Open) -> None:
+    works.script.write_text('echo "with $3"')
+    ms = works.pipeline.make_ms()
+    table = f"{ms}_it's another.bcal"
+    works.pipeline.make_caltable(path=table, source_ms_path=ms, set_name="chosen")
+    page = open_page(works.page_of(ms)).page
+    page.get_by_label("Calibration table").select_option(table)
+    page.get_by_label("Priority").fill("7")
+    page.get_by_label("Priority").blur()
+    line = page.locator("#actions [data-curl]")
+    expect(line).to_contain_text('"priority":7')
+    said = subprocess.run(["sh", "-c", line.text_content() or ""], env={**os.environ, "KEY": KEY}, capture_output=True)
+    order = json.loads(said.stdout)
+    job = f"/api/v1/queue/jobs/{order['job_id']}"
+    works.server.wait_until(lambda: works.server.get(job).json()["status"] == "finished")
+    assert works.server.get(job).json()["meta"]["priority"] == 7
+    assert f"with {table}\n" in works.server.get(f"/api/v1/logs/{order['run_id']}").json()["logs"]
 
 
 def test_run_is_cancelled_with_the_key_that_the_tab_keeps(works: Works, open_page: Open) -> None:

@@ -220,6 +220,14 @@
     order(form);
   });
 
+  document.addEventListener("change", ({ target: { form } }) => {
+    const line = form?.dataset.order && form.nextElementSibling?.querySelector("[data-curl]");
+    if (!line) return;
+    line.dataset.curl ||= line.textContent; // without a body
+    const body = bodyOf(form).replaceAll("'", "'\\''");
+    line.textContent = `${line.dataset.curl} -H 'Content-Type: application/json' -d '${body}'`;
+  });
+
   if (dialog) {
     enable(document);
     one("[data-kept]").hidden = sessionStorage.getItem(KEY) === null;

@@ -201,12 +201,12 @@ def _limit(kind: str, rate: str) -> ApplicationLimit:
         key_function=lambda: f"{kind}:{_who()}",
         exempt_when=lambda: _kind() != kind,
         error_message=_REASONS[kind],
-        on_breach=_unchanged,
+        on_breach=_unchanged if kind == RENDERINGS else None,
     )
 
 
 def _unchanged(limit: RequestLimit) -> Response | None:
-    """The view's answer, past the quota: where it is 304, and that takes no drawing."""
+    """The answer past the quota for pictures, where it is 304: that takes no drawing."""
     if not _has_some_version(request.environ):
         return None
     request.environ[AT_HAND] = True

@@ -123,6 +123,18 @@ def test_tables_count_as_exports_and_lists_do_not(make: Make, pipeline: Pipeline
     assert client.get(TABLE, environ_overrides=OTHER).status_code == 200
 
 
+def test_export_past_the_quota_is_not_begun_to_find_out_whether_it_has_changed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(DSA110_RATE_LIMIT_EXPORTS="1")
+    assert statuses(lambda: client.get(TABLE, environ_overrides=ONE), 1) == [200]
+    begun: list[Any] = []
+    monkeypatch.setattr("app.repositories.listing.Listing.page", lambda *given: begun.append(given))
+    known = {"If-None-Match": '"x"'}
+    assert statuses(lambda: client.get(TABLE, headers=known, environ_overrides=ONE), 2) == [429] * 2
+    assert begun == []
+
+
 def test_archives_count_as_exports(make: Make) -> None:
     client = make(DSA110_RATE_LIMIT_EXPORTS="1")
     paths = ["/api/v1/images/bulk-download?ids=7", "/api/v1/ms/x/download"]

@@ -205,7 +205,9 @@ def test_container_copies_what_there_is() -> None:
 def metric_names(watched: Server) -> set[str]:
     """Names of samples that /metrics can tell."""
     watched.get("/api/images")
-    watched.wait_until(lambda: b"http_requests_total{" in watched.get("/metrics").body, 5)
+    # A scrape may fall between two metrics of one request; all are there once the last one is counted.
+    counted = re.compile(rb'^http_request_duration_seconds_count\{handler="/api/(?:v1/)?images', re.MULTILINE)
+    watched.wait_until(lambda: counted.search(watched.get("/metrics").body), 5)
     return {"up", *re.findall(r"^([a-z_]\w*)(?:\{| )", watched.get("/metrics").body.decode(), re.MULTILINE)}
 
 

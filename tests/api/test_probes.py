@@ -173,7 +173,7 @@ def test_disk_that_hangs_is_named_in_time_and_costs_one_thread(
     service._looks["products"] = hang
     started = time.monotonic()
     assert failing(client) == ["products"]
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < WITHIN_S
     assert client.get("/readyz").get_json()["checks"]["products"]["found"] == "no answer within 0.1 s"
     before = threading.active_count()
     for _ in range(5):

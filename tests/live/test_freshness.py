@@ -27,7 +27,11 @@ from tests.support.server import Server
 
 pytestmark = pytest.mark.live
 
+# How long clients watch, how many answers and different ones that has to show, and how long a slow machine has for it.
 SECONDS = 1.0
+ANSWERS = 200
+DIFFERENT = 5
+LIMIT_S = 30.0
 CLIENTS = 6
 IMAGE = "/api/v1/images/7"
 KEY = {"X-API-Key": "dsa110_live_test_key"}
@@ -55,16 +59,22 @@ class Findings(NamedTuple):
     stale: list[str]
 
 
-def watch(server: Server, commits: Commits, number_of: Callable[[dict[str, Any]], int]) -> Findings:
-    """Read the image on several connections for a while, and compare each answer with what had been committed."""
-    until = time.monotonic() + SECONDS
+def watch(
+    server: Server, commits: Commits, number_of: Callable[[dict[str, Any]], int], different: int = DIFFERENT
+) -> Findings:
+    """Read the image on several connections until enough is seen, and compare each answer with what was committed."""
+    began = time.monotonic()
     stale: list[str] = []
     seen: set[int] = set()
     answers = [0] * CLIENTS
 
+    def goes_on() -> bool:
+        lasted = time.monotonic() - began
+        return lasted < SECONDS or (lasted < LIMIT_S and (sum(answers) < ANSWERS or len(seen) < different))
+
     def read(client: int) -> None:
         connection = server.connect()
-        while time.monotonic() < until:
+        while goes_on():
             finished_before = commits.finished
             connection.request("GET", IMAGE)
             answer = connection.getresponse()
@@ -102,8 +112,8 @@ def settle(pipeline: Pipeline, *, journal_mode: str = "wal") -> None:
 
 def assert_fresh(findings: Findings) -> None:
     assert findings.stale == []
-    assert findings.answers > 200
-    assert findings.different > SECONDS / 0.05 / 4, "the commits were hardly seen, so this proves nothing"
+    assert findings.answers >= ANSWERS
+    assert findings.different >= DIFFERENT, "the commits were hardly seen, so this proves nothing"
 
 
 @pytest.mark.parametrize("journal_mode", ["wal", "delete"])
@@ -153,10 +163,10 @@ def test_upgrade_and_downgrade_are_seen_like_any_commit(
     upgrade = PipelineUpgrade(example.products_path, "products", busy_timeout_s=30.0)
     with Commits("images", example.products_path, tmp_path) as commits, ThreadPoolExecutor(1) as pool:
         run = pool.submit(lambda: (upgrade.upgrade(), upgrade.downgrade(), upgrade.upgrade()))
-        findings = watch(server, commits, number_of_image)
+        findings = watch(server, commits, number_of_image, different=1)
         run.result()
     assert findings.stale == []
-    assert findings.answers > 200
+    assert findings.answers >= ANSWERS
     assert findings.different >= 1, "the upgrade keeps the pipeline from writing, but not for long"
 
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.live
 WORKERS = 3
 QUOTA = 40
 PATIENCE_S = 40
+REQUEST_TIMEOUT_S = 2
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def server(live_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) ->
         "DSA110_WORKERS": str(WORKERS),
         "DSA110_RATE_LIMIT_EXPORTS": f"{QUOTA} per hour",
         "DSA110_RATE_LIMIT_BURST": f"{QUOTA} per hour",
-        "DSA110_REQUEST_TIMEOUT": "2",
+        "DSA110_REQUEST_TIMEOUT": str(REQUEST_TIMEOUT_S),
         "DSA110_MAX_DOWNLOADS": "100",
         "GUNICORN_CMD_ARGS": f"--graceful-timeout {PATIENCE_S}",
     }
@@ -132,7 +133,7 @@ def test_a_hundred_clients_that_send_a_byte_at_a_time_stop_nobody(server: Server
             began = time.monotonic()
             assert server.get("/api/health").status == 200
             slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 1.0
+        assert slowest < REQUEST_TIMEOUT_S, "threads wait for what is not sent"
         for connection in slow:
             connection.settimeout(10)
             head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")

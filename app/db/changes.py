@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from app.db.filesystems import is_local
 from app.db.pipeline import Identities, PipelineFiles, State
+from app.domain.errors import DatabaseUnavailable
 
 
 class _Watch(NamedTuple):
@@ -79,7 +80,7 @@ class ChangeWatcher:
         with self._lock:
             try:
                 seen = self._look()
-            except sqlite3.Error:
+            except (sqlite3.Error, DatabaseUnavailable):
                 self._drop()
                 seen = None
             if seen is None or seen != self._standing.seen:
@@ -91,25 +92,22 @@ class ChangeWatcher:
         with self._lock:
             self._drop()
 
-    def _look(self) -> State | tuple[int, ...] | None:
+    def _look(self) -> State | tuple[int, ...]:
         identities = self._files.identities()
         watch = self._watch
         if watch is None or watch.identities != identities or watch.process != os.getpid():
             self._files.settle()
             self._drop()
-            identities = self._files.identities()
-            if identities[0] is None:
-                return None
-            watch = self._watch = self._open(identities)
-        state = self._files.state(identities)
+            watch = self._watch = self._open()
+        state = self._files.state(watch.identities)
         if state is not None:
             return state
         execute = watch.connection.execute
         return tuple(execute(pragma).fetchone()[0] for pragma in watch.pragmas)
 
-    def _open(self, identities: Identities) -> _Watch:
+    def _open(self) -> _Watch:
         # No waiting for locks: a locked file counts as changed, and the query that follows does the waiting.
-        connection, registry = self._files.open(busy_timeout_s=0.0, shared=True)
+        connection, registry, identities = self._files.open(busy_timeout_s=0.0, shared=True)
         schemas = ("main", "registry") if registry == "registry" else ("main",)
         pragmas = tuple(f"PRAGMA {schema}.data_version" for schema in schemas)
         return _Watch(connection, os.getpid(), identities, pragmas)

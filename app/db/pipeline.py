@@ -31,7 +31,19 @@ Identities = tuple[Identity | None, Identity | None]
 # Files, and what SQLite notes in memory of the last commit to each.
 State = tuple[Identities, bytes, bytes]
 
+NAME = "products"
+# How often files are opened that are replaced while that is done.
+_ATTEMPTS = 5
+
 _NO_PARAMS: Params = {}
+
+
+class OpenFiles(NamedTuple):
+    """A connection, the schema in it that holds the calibration tables, and the files that it reads."""
+
+    connection: sqlite3.Connection
+    registry: str | None
+    identities: Identities
 
 
 class PipelineFiles:
@@ -70,18 +82,49 @@ class PipelineFiles:
         return None if other is None else (identities, note, other)
 
     def settle(self) -> None:
-        """Take note of swapped files; to be called before connections to the earlier ones are closed."""
+        """Take note of files that were swapped or are gone; to be called before connections to them are closed."""
         self._swaps.settle(self.products)
         if not self.unified:
             self._swaps.settle(self.registry)
 
-    def open(self, *, busy_timeout_s: float, shared: bool = False) -> tuple[sqlite3.Connection, str | None]:
-        """Open read-only with the registry attached; gives the schema name that holds the calibration tables.
+    def open(self, *, busy_timeout_s: float, shared: bool = False) -> OpenFiles:
+        """Open read-only, with the registry attached, what stands at both paths.
 
         ``shared`` lets a connection pass between threads; the caller then keeps them apart.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            There is no products file, or other files come faster than they can be opened.
+        sqlite3.Error
+            It cannot be opened, or not read.
         """
+        for _ in range(_ATTEMPTS):
+            self.settle()
+            identities = self.identities()
+            if identities[0] is None:
+                raise DatabaseUnavailable(NAME, "the file does not exist")
+            try:
+                opened = self._open(identities, busy_timeout_s, shared)
+            except sqlite3.Error:
+                if self.identities() == identities:
+                    raise
+                self._wal_indexes.forget(identities)
+                continue
+            if self.identities() == identities:
+                self._swaps.opened(self.products, identities[0])
+                if not self.unified:
+                    self._swaps.opened(self.registry, identities[1])
+                return opened
+            # Another file came in that moment: what was opened may be the one with the log of the other.
+            self._wal_indexes.forget(identities)
+            opened.connection.close()
+        raise DatabaseUnavailable(NAME, "the file is replaced again and again")
+
+    def _open(self, identities: Identities, busy_timeout_s: float, shared: bool) -> OpenFiles:
+        products, registry = identities
         connection = sqlite3.connect(
-            self._uri(self.products),
+            _uri(self.products, products),
             uri=True,
             timeout=busy_timeout_s,
             isolation_level=None,
@@ -89,32 +132,24 @@ class PipelineFiles:
             cached_statements=512,
         )
         try:
-            registry = "main" if self.unified else None
-            if not self.unified and self.registry is not None and self.registry.exists():
-                connection.execute("ATTACH :uri AS registry", {"uri": self._uri(self.registry)})
-                registry = "registry"
-            elif registry is None and columns_of(connection, "main", "caltables"):
-                registry = "main"
-            self._find_wal_indexes(connection)
+            # A database is looked at, and its log with it, when it is first read from.
+            connection.execute("PRAGMA main.schema_version").fetchone()
+            self._wal_indexes.find(self.products, products)
+            schema = "main" if self.unified or columns_of(connection, "main", "caltables") else None
+            if not self.unified and self.registry is not None and registry is not None:
+                connection.execute("ATTACH :uri AS registry", {"uri": _uri(self.registry, registry)})
+                connection.execute("PRAGMA registry.schema_version").fetchone()
+                self._wal_indexes.find(self.registry, registry)
+                schema = "registry"
         except BaseException:
             connection.close()
             raise
-        return connection, registry
+        return OpenFiles(connection, schema, identities)
 
-    def _find_wal_indexes(self, connection: sqlite3.Connection) -> None:
-        # A database is looked at, and its log with it, when it is first read from.
-        identities = self.identities()
-        connection.execute("PRAGMA main.schema_version").fetchone()
-        self._wal_indexes.find(self.products, identities[0])
-        if not self.unified and self.registry is not None and identities[1] is not None:
-            with contextlib.suppress(sqlite3.OperationalError):  # it may have appeared just now
-                connection.execute("PRAGMA registry.schema_version").fetchone()
-                self._wal_indexes.find(self.registry, identities[1])
 
-    def _uri(self, path: Path) -> str:
-        identity = self._swaps.identity(path)
-        alone = identity is not None and identity.orphaned_log
-        return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+def _uri(path: Path, identity: Identity | None) -> str:
+    alone = identity is not None and identity.orphaned_log
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 class Spent(NamedTuple):
@@ -152,7 +187,7 @@ class PipelineDatabase:
         What is told as slow in the log [s].
     """
 
-    name = "products"
+    name = NAME
 
     def __init__(
         self, files: PipelineFiles, *, busy_timeout_s: float = 30.0, slow_query_s: float = float("inf")
@@ -255,18 +290,8 @@ class PipelineDatabase:
         if opened is None or not self._still_right(opened):
             self.files.settle()
             self.close()
-            opened = self._open_here.keep(self._open_settled())
+            opened = self._open_here.keep(self._open())
         return opened.connection
-
-    def _open_settled(self) -> _Opened:
-        """Open, and once more where a file came or went in the very moment of opening."""
-        identities = self.files.identities()
-        try:
-            return self._open()
-        except sqlite3.Error:
-            if self.files.identities() == identities:
-                raise
-        return self._open()
 
     def _still_right(self, opened: _Opened) -> bool:
         """Whether a connection shows the files that are there now, with the schema that they have now."""
@@ -282,11 +307,7 @@ class PipelineDatabase:
         return True
 
     def _open(self) -> _Opened:
-        self.files.settle()
-        identities = self.files.identities()
-        if identities[0] is None:
-            raise DatabaseUnavailable(self.name, "the file does not exist")
-        connection, registry = self.files.open(busy_timeout_s=self._busy_timeout_s)
+        connection, registry, identities = self.files.open(busy_timeout_s=self._busy_timeout_s)
         try:
             state = self.files.state(identities)
             versions = _schema_versions(connection, self.files, identities)

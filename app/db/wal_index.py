@@ -25,6 +25,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ class WalIndexes:
     """The shared memory of the databases that are read here."""
 
     def __init__(self) -> None:
-        self._of: dict[Identity, _Mapped] = {}
+        self._of: dict[Identity | None, _Mapped] = {}
 
     def header(self, database: Identity) -> bytes | None:
         """The header that the database's readers go by, ``None`` where only SQLite can tell."""
@@ -69,6 +70,11 @@ class WalIndexes:
             self._of.pop(database, None)
         else:
             self._of[database] = mapped
+
+    def forget(self, databases: Iterable[Identity | None]) -> None:
+        """What was found for these may be another's, which took their place in that moment."""
+        for database in databases:
+            self._of.pop(database, None)
 
 
 def _find(name: str) -> _Mapped | None:

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,6 +228,100 @@ def test_log_left_beside_a_replaced_file_is_not_laid_over_the_new_one(
     thread.start()
     thread.join()
     assert [*seen, database.value(COUNT_IMAGES)] == [2, 2, 2]
+
+
+def torn_copy(other: Pipeline, directory: Path) -> Path:
+    """What a machine that went down leaves of a database: the file, and a log that is not folded in."""
+    copy = directory / "torn.sqlite3"
+    for ending in ("", "-wal"):
+        shutil.copy(f"{other.products_path}{ending}", f"{copy}{ending}")
+    return copy
+
+
+def put_in_place(torn: Path, path: Path) -> None:
+    for ending in ("-wal", ""):
+        os.replace(f"{torn}{ending}", f"{path}{ending}")
+
+
+def test_log_that_comes_with_a_new_file_is_its_own_whoever_opened_it_first(
+    pipeline: Pipeline, database: PipelineDatabase, tmp_path: Path
+) -> None:
+    """A probe may open it, or a thread in the very moment in which it comes."""
+    assert database.rows(COUNT_IMAGES) == [(0,)]
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        put_in_place(torn_copy(other, tmp_path), pipeline.products_path)
+    with closing(sqlite3.connect(pipeline.products_path)) as first:
+        assert first.execute("SELECT count(*) FROM images").fetchall() == [(1,)]
+        assert database.rows(COUNT_IMAGES) == [(1,)]
+    assert database.rows(COUNT_IMAGES) == [(1,)]
+
+
+@pytest.mark.parametrize("with_log", [True, False], ids=["with a log of its own", "alone"])
+def test_file_that_is_replaced_while_it_is_opened_is_opened_again(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_log: bool
+) -> None:
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        if not with_log:
+            other.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        torn = torn_copy(other, tmp_path)
+    pipeline.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    files = PipelineFiles(pipeline.products_path, pipeline.registry_path)
+    seen: list[object] = []
+
+    def open_as_it_comes(*given: object, **options: object) -> sqlite3.Connection:
+        connection = connect(*given, **options)
+        if torn.exists():
+            put_in_place(torn, pipeline.products_path)
+        return connection
+
+    connect: Any = sqlite3.connect
+    monkeypatch.setattr("app.db.pipeline.sqlite3.connect", open_as_it_comes)
+    first, second = PipelineDatabase(files), PipelineDatabase(files)
+    for database in (first, second, first):
+        seen += database.rows(COUNT_IMAGES)
+    first.close()
+    second.close()
+    assert seen == [(1,)] * 3
+
+
+def test_file_that_is_replaced_without_end_is_unavailable(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = PipelineDatabase(PipelineFiles(pipeline.products_path, None))
+    connect: Any = sqlite3.connect
+
+    def open_as_another_comes(*given: object, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*given, **options)
+        shutil.copy(pipeline.products_path, tmp_path / "next.sqlite3")
+        os.replace(tmp_path / "next.sqlite3", pipeline.products_path)
+        return connection
+
+    monkeypatch.setattr("app.db.pipeline.sqlite3.connect", open_as_another_comes)
+    with pytest.raises(DatabaseUnavailable, match="again and again"):
+        database.rows(COUNT_IMAGES)
+
+
+def test_log_left_behind_is_known_also_where_the_old_file_was_gone_before_the_new_one_came(
+    pipeline: Pipeline, database: PipelineDatabase, tmp_path: Path
+) -> None:
+    pipeline.make_image()
+    assert database.rows(COUNT_IMAGES) == [(1,)]
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        other.make_image()
+    aside = tmp_path / "aside.sqlite3"
+    os.replace(pipeline.products_path, aside)
+    with pytest.raises(DatabaseUnavailable):
+        database.rows(COUNT_IMAGES)
+    shutil.copy(other.products_path, pipeline.products_path)
+    assert database.rows(COUNT_IMAGES) == [(2,)]
+    # The old file is back: the log is its own.
+    os.replace(aside, pipeline.products_path)
+    assert database.rows(COUNT_IMAGES) == [(1,)]
+    pipeline.make_image()
+    assert database.rows(COUNT_IMAGES) == [(2,)]
 
 
 def test_new_file_is_followed_again_once_the_orphaned_log_is_gone(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from app.config import Settings
 from app.db.changes import ChangeWatcher
 from app.db.counters import Counters
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.state import StateDatabase
 from app.db.writing import WritableDatabase
 from app.queue.engine import Engine

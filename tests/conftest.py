@@ -18,7 +18,8 @@ from werkzeug.routing import Rule
 from app import create_app
 from app.config import Settings
 from app.db import deadline
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from tests.support.pipeline import GENERATIONS, Pipeline
 from tests.support.stores import postgresql_server, redis_server
 

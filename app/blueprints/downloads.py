@@ -22,7 +22,7 @@ from app.web import places
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
-from app.web.files import disposition
+from app.web.disposition import disposition
 from app.web.json import encode
 from app.web.ratelimit import EXPORTS
 from app.web.tables import csv_response

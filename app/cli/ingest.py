@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import warnings
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from app.cli.output import finish
-from app.cli.survey import survey_environment
+from app.cli.survey import pointed_at
 from app.config import Settings
 from app.db.writing import WritableDatabase
 from app.domain.time import unix_from_iso
@@ -64,21 +63,15 @@ def database_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def configured() -> Settings:
-    """The settings, with the databases of ``--survey`` where it was given."""
-    survey = click.get_current_context().find_object(dict) or {}
-    return Settings.from_environment({**os.environ, **survey})
-
-
 def products_database(chosen: Path | None) -> WritableDatabase:
     """The products database, for writing."""
-    settings = configured()
+    settings = Settings.from_environment()
     return WritableDatabase(chosen or settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
 
 
 def registry_database(chosen: Path | None) -> WritableDatabase:
     """The calibration registry, for writing: a unified products file where there is none of its own."""
-    settings = configured()
+    settings = Settings.from_environment()
     present = settings.cal_registry_db if settings.cal_registry_db.exists() else settings.products_db
     return WritableDatabase(chosen or present, "cal_registry", busy_timeout_s=settings.busy_timeout_s)
 
@@ -96,7 +89,8 @@ def ingest(context: click.Context, survey: Path | None) -> None:
     Running a command again changes nothing. A file or row that cannot be used is named with its reason, the others go
     in, and the exit code is 1.
     """
-    context.obj = survey_environment(survey) if survey is not None else {}
+    if survey is not None:
+        context.with_resource(pointed_at(survey))
 
 
 @ingest.command()

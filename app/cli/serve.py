@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def serve(directory: Path | None, data: tuple[Path, ...], upgrade: bool) -> None
         from app.cli.db import upgrade_all
 
         upgrade_all(settings)
-    _greet(settings)
+    _greet(settings, directory)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", "python:app.gunicorn_conf", "wsgi:app"])
 
@@ -64,7 +65,7 @@ def _refuse_busy_port(host: str, port: int) -> None:
             ) from error
 
 
-def _greet(settings: Settings) -> None:
+def _greet(settings: Settings, directory: Path | None) -> None:
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host
     base = f"http://{host}:{settings.port}"
     click.echo(f"\nServing {settings.products_db} at {base} with {settings.workers} workers. Worth trying:\n")
@@ -79,4 +80,13 @@ def _greet(settings: Settings) -> None:
         f"curl '{base}/metrics'",
     ):
         click.echo(f"  {line}")
+    if directory is not None:
+        command = shlex.join([os.path.relpath(sys.argv[0]), "--survey", str(directory)])
+        click.echo("\nFrom another terminal, for this survey:\n")
+        for arguments, what in (
+            ("keys create --name me --scope write", "a key, to write with"),
+            ("worker", "does what is ordered, such as reruns"),
+            ("doctor", "what is wrong, if anything"),
+        ):
+            click.echo(f"  {command + ' ' + arguments:<68} {what}")
     click.echo("\nStop with Ctrl-C.\n")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -35,3 +38,15 @@ def survey_environment(directory: Path, data: tuple[Path, ...] = ()) -> dict[str
         "DSA110_LOG_DIRS": str(directory / "logs"),
         "DSA110_API_STATE_DIR": str(directory / "api"),
     }
+
+
+@contextmanager
+def pointed_at(directory: Path) -> Iterator[None]:
+    """Let the environment name a survey directory, as somebody who serves it has it; raises click.BadParameter."""
+    before = dict(os.environ)
+    os.environ.update(survey_environment(directory))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

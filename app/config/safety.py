@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Characters of a secret that signs tokens: as many as its hash has bytes (RFC 7518, section 3.2).
+SHORTEST_SECRET = 32
+
 if TYPE_CHECKING:
     from app.config import Settings
 
@@ -25,8 +28,8 @@ def _in_production(settings: Settings) -> list[str]:
     found = []
     if not settings.api_keys:
         found.append("DSA110_API_KEYS: production needs at least one key")
-    if settings.jwt_secret and len(settings.jwt_secret) < 32:
-        found.append("DSA110_JWT_SECRET: needs at least 32 characters")
+    if settings.jwt_secret and len(settings.jwt_secret) < SHORTEST_SECRET:
+        found.append(f"DSA110_JWT_SECRET: needs at least {SHORTEST_SECRET} characters")
     if settings.debug:
         found.append("DSA110_DEBUG: must be off in production")
     if settings.profiling:

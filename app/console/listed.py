@@ -17,6 +17,7 @@ from app.domain.columns import Column
 from app.domain.errors import InvalidValue, NotFound
 from app.domain.paging import Page
 from app.domain.selection import SEPARATION, Operator
+from app.services.tables import is_available
 
 FORMATS = (("csv", "CSV"), ("votable", "VOTable"), ("fits", "FITS"), ("parquet", "Parquet"), ("ndjson", "NDJSON"))
 
@@ -159,7 +160,8 @@ class Listed:
     def downloads(self) -> list[Download]:
         """This selection, these columns, this order, every row, in each format."""
         kept = [(name, value) for name, value in self._call if name not in {"limit", "cursor", "offset", "count"}]
-        return [Download(name, links.api(self.kind.path, [*kept, ("format", form)])) for form, name in FORMATS]
+        there = [(form, name) for form, name in FORMATS if is_available(form)]
+        return [Download(name, links.api(self.kind.path, [*kept, ("format", form)])) for form, name in there]
 
     @property
     def page_downloads(self) -> list[Download]:

@@ -18,8 +18,8 @@ import sqlite3
 import threading
 from typing import Any, NamedTuple
 
+from app.db.files import Identities, PipelineFiles, State
 from app.db.filesystems import is_local
-from app.db.pipeline import Identities, PipelineFiles, State
 from app.domain.errors import DatabaseUnavailable
 
 

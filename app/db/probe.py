@@ -30,15 +30,16 @@ def look(path: Path, name: str, *, timeout_s: float) -> None:
     DatabaseUnavailable, Busy
         There is one, and it does not answer.
     """
-    _read(path, name, timeout_s, "SELECT count(*) FROM sqlite_master")
+    number(path, name, "SELECT count(*) FROM sqlite_master", timeout_s=timeout_s)
 
 
 def version(path: Path, name: str, *, timeout_s: float) -> int:
     """A database's ``user_version``; raises as :func:`look` does."""
-    return _read(path, name, timeout_s, "PRAGMA user_version")
+    return number(path, name, "PRAGMA user_version", timeout_s=timeout_s)
 
 
-def _read(path: Path, name: str, timeout_s: float, sql: str) -> int:
+def number(path: Path, name: str, sql: str, *, timeout_s: float) -> int:
+    """The one number that a statement gives; raises as :func:`look` does."""
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:

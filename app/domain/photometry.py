@@ -82,6 +82,11 @@ class LightCurve(NamedTuple):
     data_points: list[Measurement]
 
     @property
+    def file_name(self) -> str:
+        """What a file of it is called, but for the ending."""
+        return f"{self.source_id}-lightcurve".replace("/", "_")
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """What the rows have."""
         return LIGHT_CURVE_COLUMNS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,14 @@ from app.domain.columns import Column, Kind
 from app.domain.images import Image
 from app.domain.photometry import Measurement
 from app.domain.qa import Grade, worst_grade
+
+# What a form's decoding leaves of the sign in a name made of a position, as in J115951.4+371921.
+_LOST_SIGN = re.compile(r"(?<=\d) (?=\d)")
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """A name of a source as it came, and with the ``+`` that somebody wrote into a URL's query as it is."""
+    return tuple(dict.fromkeys((name, _LOST_SIGN.sub("+", name))))
 
 
 class Source(NamedTuple):

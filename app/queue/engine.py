@@ -101,6 +101,11 @@ class Engine:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
         return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
+    @property
+    def place(self) -> str:
+        """Where the store is, for people who run the service; never with a password."""
+        return str(self._directory / FILE_NAME) if self.kind == "sqlite" else self.shown_url or self.kind
+
     def read(self, *keys: str) -> dict[str, Any]:
         """The facts at some keys, as many as there are."""
         found = self._ask(lambda huey: huey.storage.peek_many(list(keys))) if keys else {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from app.db.state import StateDatabase
+from pathlib import Path
+
+from app.db import probe
+from app.db.state import FILE_NAME, StateDatabase
 from app.domain.errors import NotFound
 from app.domain.keys import Key
 
@@ -14,6 +17,23 @@ ALL = f"SELECT {COLUMNS} FROM api_key ORDER BY id"
 NAMED = f"SELECT {COLUMNS} FROM api_key WHERE CAST(id AS TEXT) = :named OR prefix = :named ORDER BY id"
 REVOKE = "UPDATE api_key SET revoked_at = :at WHERE id = :id AND revoked_at IS NULL"
 USED = "UPDATE api_key SET last_used_at = :at WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :before)"
+
+
+WRITERS = """SELECT count(*) FROM api_key
+WHERE scope IN ('write', 'admin') AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > unixepoch())"""
+
+
+def count_writers(directory: Path, *, timeout_s: float) -> int:
+    """Keys that may write now, of the database in a directory, in which nothing is changed.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no database.
+    DatabaseUnavailable, Busy, QueryFailed
+        There is one, and it does not answer, or knows no keys.
+    """
+    return probe.number(directory / FILE_NAME, StateDatabase.name, WRITERS, timeout_s=timeout_s)
 
 
 class KeyRepository:

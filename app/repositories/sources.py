@@ -7,7 +7,7 @@ from app.domain.errors import NotFound
 from app.domain.images import Image
 from app.domain.paging import Page, PageRequest
 from app.domain.photometry import FluxType
-from app.domain.sources import SOURCE_COLUMNS, Source
+from app.domain.sources import SOURCE_COLUMNS, Source, spellings
 from app.repositories.cones import ConeSearch
 from app.repositories.images import LIST as IMAGE_LIST
 from app.repositories.listing import Listing, SortKey
@@ -40,9 +40,13 @@ class SourceRepository:
         return LISTS[flux_type].page(self._database, request)
 
     def position(self, source_id: str) -> tuple[float, float]:
-        """Right ascension and declination of a source [deg]; raises NotFound."""
-        ra_deg, dec_deg = self._database.row(POSITION, {"id": source_id}, missing=NotFound("Source", source_id))
-        return ra_deg, dec_deg
+        """Right ascension and declination of a source [deg], by its name in any spelling; raises NotFound."""
+        for name in spellings(source_id):
+            found = self._database.find(POSITION, {"id": name})
+            if found is not None:
+                ra_deg, dec_deg = found
+                return ra_deg, dec_deg
+        raise NotFound("Source", source_id)
 
     def images(self, source_id: str) -> list[Image]:
         """Images in which a source was measured and that are on record, newest first."""

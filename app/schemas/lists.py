@@ -5,6 +5,7 @@ The parameters of a list follow from the columns that it publishes, so they cann
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from flask import current_app
 from app.domain.columns import Column, Kind, named
 from app.domain.paging import PageRequest
 from app.domain.selection import EVERYTHING, SEPARATION, Condition, Operator, Order, Selection, applicable
+from app.domain.sources import spellings
 from app.schemas import fields
 from app.schemas.base import Schema
 from app.schemas.cones import CONE_FIELDS, cone_of
@@ -92,11 +94,13 @@ class ListQuery(Schema):
         return PageRequest(**page, binding=binding, selection=selection, options=options)
 
     def _conditions(self, data: dict[str, Any]) -> tuple[Condition, ...]:
-        return tuple(
-            Condition(*self.CONDITIONS[name], tuple(value) if isinstance(value, list) else value)
+        conditions = tuple(
+            Condition(*self.CONDITIONS[name], _values(self.CONDITIONS[name][0], value))
             for name, value in data.items()
             if name in self.CONDITIONS
         )
+        _check_bounds(conditions)
+        return conditions
 
     def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
         """Say which parameters there are, where one is unknown."""
@@ -104,7 +108,9 @@ class ListQuery(Schema):
             return
         for name, reasons in error.messages.items():
             if name not in self.fields and isinstance(reasons, list):
-                error.messages[name] = [f"Unknown parameter; known are {', '.join(sorted(self.fields))}."]
+                meant = " or ".join(_resembling(name, self.fields))
+                hint = f"did you mean {meant}? " if meant else ""
+                error.messages[name] = [f"Unknown parameter; {hint}known are {', '.join(sorted(self.fields))}."]
 
 
 def list_query(
@@ -146,6 +152,30 @@ def list_query(
     return type(name, (ListQuery,), filters | own | described | known)
 
 
+def _values(column: Column, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    is_name = column.kind is Kind.TEXT and column.ucd.startswith("meta.id")
+    return tuple(spelled for name in value for spelled in spellings(name)) if is_name else tuple(value)
+
+
+def _check_bounds(conditions: Sequence[Condition]) -> None:
+    """Refuse bounds between which nothing can lie: they are a mistake, and an empty list would not say so."""
+    least = {condition.column: condition.value for condition in conditions if condition.operator is Operator.AT_LEAST}
+    for column, operator, most in conditions:
+        if operator is Operator.AT_MOST and least.get(column, most) > most:
+            reason = f"Is more than {operator.parameter(column)}: nothing lies between."
+            if column.ucd.startswith("pos.eq.ra"):
+                reason += " Across right ascension 0, ask for each side by itself, or search around a position."
+            raise ma.ValidationError({Operator.AT_LEAST.parameter(column): [reason]})
+
+
+def _resembling(name: str, known: Collection[str]) -> list[str]:
+    """Parameters that somebody may have meant: those with that word in their name, or ones spelled much alike."""
+    named_so = sorted((each for each in known if name.lower() in each.split("_")), key=len)
+    return named_so[:3] or difflib.get_close_matches(name.lower()[:100], known, n=2, cutoff=0.7)
+
+
 def _limit(limit: int | None, wanted: str) -> int | None:
     is_page = wanted == "json"
     if limit is None:
@@ -166,8 +196,8 @@ class Sort(ma.fields.Field[tuple[Order, ...]]):
             load_default=(),
             metadata={
                 "type": "string",
-                "description": f"Columns with commas between, `-` in front of one for descending order: {names}.",
-                "example": f"-{next(iter(self._columns))}",
+                "description": "Columns with commas between, `-` in front of one for descending order, such as "
+                f"`-{next(iter(self._columns))}`: {names}.",
             },
         )
 
@@ -188,7 +218,6 @@ class Columns(ma.fields.Field[tuple[Column, ...]]):
             metadata={
                 "type": "string",
                 "description": f"Columns to send, with commas between; only they are read: {', '.join(self._columns)}.",
-                "example": ",".join(list(self._columns)[:2]),
             }
         )
 

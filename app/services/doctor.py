@@ -17,6 +17,7 @@ from app.domain.diagnosis import Check as Check
 from app.domain.diagnosis import Verdict
 from app.domain.errors import Busy, DatabaseError, DatabaseUnavailable
 from app.domain.health import disk_space
+from app.repositories.keys import count_writers
 from app.services.surroundings import look_around
 
 _PATIENCE_S = 2.0
@@ -47,14 +48,23 @@ def _safety(settings: Settings) -> Iterator[Check]:
         yield Check(
             "write access", "note", "everyone may write", "Unset DSA110_AUTH_DISABLED before others can connect."
         )
-    elif not settings.api_keys and not settings.jwt_secret:
-        yield Check("write access", "note", "nobody may write", "Give writers a key: DSA110_API_KEYS.")
+    elif not settings.api_keys and not settings.jwt_secret and not _has_writer(settings):
+        remedy = "Give writers a key: contimg-api keys create --scope write."
+        yield Check("write access", "note", "nobody may write", remedy)
     else:
         yield Check("write access", "ok", "by key or token")
     if any(network.prefixlen == 0 for network in settings.allowed_networks):
         yield Check("networks", "note", "every address may read", "List the networks that may: DSA110_ALLOWED_IPS.")
     if settings.debug:
         yield Check("debugging", "note", "clients are shown tracebacks", "Unset DSA110_DEBUG where others can connect.")
+
+
+def _has_writer(settings: Settings) -> bool:
+    """Whether a key that may write was made and is valid still; what is wrong with their database is told elsewhere."""
+    try:
+        return count_writers(settings.api_state_dir, timeout_s=_PATIENCE_S) > 0
+    except (DatabaseError, FileNotFoundError):
+        return False
 
 
 def _databases(settings: Settings) -> Iterator[Check]:

@@ -7,7 +7,8 @@ import signal
 import threading
 
 from app.config import Settings
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.writing import WritableDatabase
 from app.domain import reruns
 from app.domain.errors import ContimgError
@@ -61,7 +62,9 @@ def work(settings: Settings, *, concurrency: int, drain_s: float) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         heart.start()
-        log.info("Worker %s: %d jobs at a time, queue %s in %s", heart.worker_id, concurrency, engine.name, engine.kind)
+        log.info(
+            "Worker %s: %d jobs at a time, queue %s in %s", heart.worker_id, concurrency, engine.name, engine.place
+        )
         _start_sweeping(engine, records, settings, task, stop)
         consumer.run()
     except KeyboardInterrupt:

@@ -64,6 +64,8 @@ class AllowList:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _find_client(self, peer: str, forwarded: str) -> str:
+        # A socket that listens for both tells an IPv4 address as ::ffff:10.0.0.7.
+        peer = str(_address(peer) or peer)
         if not forwarded or not _within(peer, self._proxies):
             return peer
         for hop in reversed([part.strip() for part in forwarded.split(",")]):

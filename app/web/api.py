@@ -141,7 +141,7 @@ class Blueprint(flask_smorest.Blueprint):
         return paged  # type: ignore[return-value]
 
     def tabulated(self, view: F) -> F:
-        """Decorator: a view's record, which has ``rows``, can be had as a table of them as well."""
+        """Decorator: a view's record, which has ``rows``, can be had as a table of them, in a file that it names."""
 
         @wraps(view)
         def shown(*args: Any, **kwargs: Any) -> Any:
@@ -149,7 +149,7 @@ class Blueprint(flask_smorest.Blueprint):
             if form == JSON:
                 return record, {"Vary": "Accept"}
             request.environ.pop(CACHEABLE, None)
-            return send_table(Table(self.name, record.columns, record.rows), form)
+            return send_table(Table(self.name, record.columns, record.rows), form, record.file_name)
 
         shown._apidoc = {**getattr(view, "_apidoc", {}), "tabulated": True}  # type: ignore[attr-defined]
         return shown  # type: ignore[return-value]

@@ -127,12 +127,20 @@ class Authentication:
                 # It may well be valid: whoever needs to know is told to come again, not that it is wrong.
                 environ[_REFUSAL] = error
                 return _ANONYMOUS
-        if caller is None and peer and self._quota is not None and self._failures is not None:
-            self._failures.hit(self._quota, peer, _FAILURES)
-        return caller or _ANONYMOUS
+        if caller is not None:
+            return caller
+        # It is counted by the same word that says whether it was still allowed: workers that look first all see room.
+        if not (peer and self._is_throttled(peer, environ, one_more=True)):
+            reason = "the key or token that came is not valid, or not any more"
+            environ[_REFUSAL] = CredentialsRequired(f"Authentication required: {reason}.")
+        return _ANONYMOUS
 
-    def _is_throttled(self, peer: str, environ: Environ) -> bool:
-        if self._quota is None or self._failures is None or self._failures.test(self._quota, peer, _FAILURES):
+    def _is_throttled(self, peer: str, environ: Environ, *, one_more: bool = False) -> bool:
+        """Whether too many failed from there, ``one_more`` with this one, which is then counted."""
+        if self._quota is None or self._failures is None:
+            return False
+        is_allowed = self._failures.hit if one_more else self._failures.test
+        if is_allowed(self._quota, peer, _FAILURES):
             return False
         ends_at = self._failures.get_window_stats(self._quota, peer, _FAILURES).reset_time
         environ[_REFUSAL] = TooManyRequests(
@@ -219,7 +227,7 @@ def authorize(scope: str) -> Caller:
     Raises
     ------
     Unauthorized
-        Neither a valid key nor a valid token came with the request.
+        Neither a valid key nor a valid token came with the request; it says whether any came.
     Forbidden
         A valid key or token came, without the scope.
     TooManyRequests
@@ -231,8 +239,8 @@ def authorize(scope: str) -> Caller:
     if found.method == "anonymous":
         if _REFUSAL in request.environ:
             raise request.environ[_REFUSAL]
-        header = settings().api_key_header
-        raise CredentialsRequired(f"Authentication required: send a key in {header} or a bearer token.")
+        token = " or a bearer token" if settings().jwt_secret else ""
+        raise CredentialsRequired(f"Authentication required: send a key in {settings().api_key_header}{token}.")
     if not found.may(scope):
         raise Forbidden("Write access required." if scope == WRITE else f"The scope '{scope}' is required.")
     return found

@@ -27,10 +27,11 @@ OPENAPI: dict[str, Any] = {
     },
 }
 
-# The page's own script is inline in the package's template, hence 'unsafe-inline' here and nowhere else.
+# The page's own script is inline in the package's template, hence 'unsafe-inline' here and nowhere else. Pictures that
+# are tried out on the page are blobs.
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
 

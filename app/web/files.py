@@ -20,6 +20,7 @@ from werkzeug.wsgi import wrap_file
 from app.domain.errors import FileNotAccessible
 from app.services.pictures.service import Picture
 from app.web.context import settings
+from app.web.disposition import disposition
 from app.web.environ import only_at_hand
 from app.web.headers import REVALIDATE
 
@@ -84,14 +85,6 @@ def send_picture(picture: Picture) -> Response:
         return response
     only_at_hand(request.environ)
     return _filled(response, picture.open())
-
-
-def disposition(kind: str, name: str) -> str:
-    """``Content-Disposition`` with a file name of any script (RFC 6266)."""
-    plain = "".join(letter if letter.isascii() and letter.isprintable() else "_" for letter in name)
-    quoted = plain.replace("\\", "_").replace('"', "_")
-    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
-    return f'{kind}; filename="{quoted}"{extended}'
 
 
 def _filled(response: Response, file: IO[bytes]) -> Response:

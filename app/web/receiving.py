@@ -17,6 +17,11 @@ _END = b"\r\n\r\n"
 _LONGEST_CHUNK_LINE = 4096
 
 
+# What the parser gets at once [bytes]: it copies all that it has for every chunk that it finds in it. More only where
+# it knows how much is still to come of one.
+_PIECE, _LARGEST_PIECE = 8_192, 65_536
+
+
 class State(Enum):
     """How far a request has come."""
 
@@ -133,3 +138,26 @@ class Incoming:
         found = self.data.find(_END, max(start, self._trailer_looked_to - len(_END))) >= 0
         self._trailer_looked_to = len(self.data)
         return found or self._trailer_looked_to - start > self._longest_head
+
+
+class Pieces:
+    """A request that has come in, handed out a piece at a time as if from its socket, and nothing after it."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = data
+        self._given = 0
+        # Whether more was asked for than there is.
+        self.ended_early = False
+
+    def __call__(self, size_hint: int | None = None) -> bytes:
+        """The next piece, empty at the end."""
+        end = self._given + min(max(size_hint or 0, _PIECE), _LARGEST_PIECE)
+        piece = self._data[self._given : end]
+        self._given += len(piece)
+        self.ended_early = not piece
+        return piece
+
+    def rest(self) -> bytes:
+        """What is left, of the requests that follow, to be handed out elsewhere."""
+        left, self._given = self._data[self._given :], len(self._data)
+        return left

@@ -15,6 +15,7 @@ from app.domain.time import iso_from_unix
 from app.services.tables import FORMATS, Table
 from app.services.tables.csv import guarded
 from app.web import places
+from app.web.disposition import disposition
 from app.web.json import encode
 from app.web.media import JSON
 
@@ -38,15 +39,18 @@ def send_page(page: Page[Any], columns: Sequence[Column], name: str) -> Response
     return send_table(Table(name, columns, page.items), page.format)
 
 
-def send_table(table: Table, form: str) -> Response:
-    """Answer with a table as a stream that begins once its first rows are there."""
+def send_table(table: Table, form: str, file_name: str = "") -> Response:
+    """Answer with a table as a stream that begins once its first rows are there.
+
+    Files are called ``file_name``, or as the table where it is empty.
+    """
     place = places.take()
     written = FORMATS[form]
     pieces = iter(written.write(table))
     first = next(pieces, b"")
-    headers = {"Content-Disposition": f'attachment; filename="{table.name}.{written.extension}"'}
-    if written.content_type.startswith("application/x-votable"):
-        headers = {}  # shown by what asked for it, TOPCAT or a browser
+    # A VOTable is shown by what asked for it, TOPCAT or a browser.
+    kind = "inline" if written.content_type.startswith("application/x-votable") else "attachment"
+    headers = {"Content-Disposition": disposition(kind, f"{file_name or table.name}.{written.extension}")}
     return Response(places.Sent(pieces, place, first), content_type=written.content_type, headers=headers)
 
 

@@ -26,7 +26,7 @@ from app.web import at_hand, refusals
 from app.web.anteroom import Anteroom
 from app.web.loop import LINGER_S, PIECE, SEND_WITHIN_S, LoopWorker
 from app.web.memory import MemoryLimit, resident_mib
-from app.web.receiving import Incoming, State
+from app.web.receiving import Incoming, Pieces, State
 
 # Time for request line and header fields [s]; for the body after them there is as much as for the answer.
 HEAD_WITHIN_S = 10.0
@@ -96,14 +96,17 @@ class PatientWorker(LoopWorker):
         if incoming is not None:
             conn.data_ready = True
             conn.init()
-            if not isinstance(conn.parser, at_hand.Reread):
-                conn.parser.unreader.unread(bytes(incoming.data))
+            was_read = isinstance(conn.parser, at_hand.Reread)
             # No thread waits for more than was collected; what ends early is the last on its connection.
-            conn.parser.unreader.chunk = partial(_end_early, conn)
-        return super().handle(conn)
+            conn.pieces = conn.parser.unreader.chunk = Pieces() if was_read else Pieces(bytes(incoming.data))
+        kept = super().handle(conn)
+        if kept and incoming is not None:
+            conn.parser.unreader.buf.write(conn.pieces.rest())
+        return kept
 
     def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
-        return bool(super()._keepalive_after(conn, keepalive)) and not getattr(conn, "ended_early", False)
+        pieces: Pieces | None = getattr(conn, "pieces", None)
+        return bool(super()._keepalive_after(conn, keepalive)) and not (pieces is not None and pieces.ended_early)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Keep the connection, or part from it without waiting for the client; runs in the main loop."""
@@ -283,8 +286,3 @@ def _say(connection: socket.socket, data: bytes) -> None:
     """Send what goes out at once; who does not take it has no claim to it."""
     with contextlib.suppress(OSError):
         connection.send(data)
-
-
-def _end_early(conn: Any, _size_hint: int | None = None) -> bytes:
-    conn.ended_early = True
-    return b""

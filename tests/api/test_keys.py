@@ -332,6 +332,35 @@ def test_guessing_is_throttled_by_address_in_all_workers_together(make: Make) ->
     assert workers[1].get(READ, environ_overrides=AWAY).status_code == 200
 
 
+def test_guesses_made_at_once_are_counted_before_they_are_answered(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks while there is room still, as threads that run side by side do."""
+    client = make(DSA110_RATE_LIMIT_AUTH="5 per minute")
+    monkeypatch.setattr("app.web.counting.ForgivingWindow.test", lambda *_args, **_options: True)
+    wrong = {"X-API-Key": "dsa110_" + "x" * 43}
+    statuses = [client.post(WRITE, headers=wrong, environ_overrides=AWAY).status_code for _ in range(8)]
+    assert statuses == [401] * 5 + [429] * 3
+
+
+def test_socket_for_both_protocols_tells_clients_apart(make: Make) -> None:
+    client = make(DSA110_RATE_LIMIT_AUTH="2 per minute")
+    wrong, right = {"X-API-Key": "dsa110_" + "x" * 43}, {"X-API-Key": WRITE_KEY}
+    one, other = {"REMOTE_ADDR": "::ffff:10.1.2.3"}, {"REMOTE_ADDR": "::ffff:10.1.2.4"}
+    assert [client.post(WRITE, headers=wrong, environ_overrides=one).status_code for _ in range(3)] == [401, 401, 429]
+    assert client.post(WRITE, headers=right, environ_overrides={"REMOTE_ADDR": "10.1.2.3"}).status_code == 429
+    assert client.post(WRITE, headers=right, environ_overrides=other).status_code == 200
+
+
+def test_refusal_tells_whether_a_key_came(make: Make) -> None:
+    client = make(DSA110_JWT_SECRET="s" * 32)
+    told = {
+        name: client.post(WRITE, headers=headers, environ_overrides=AWAY).get_json()["detail"]
+        for name, headers in {"none": {}, "key": {"X-API-Key": "no"}, "token": {"Authorization": "Bearer no"}}.items()
+    }
+    assert told["none"] == "Authentication required: send a key in X-API-Key or a bearer token."
+    assert told["key"] == told["token"] != told["none"]
+    assert "not valid" in told["key"]
+
+
 def test_address_in_a_header_does_not_help_who_guesses(make: Make) -> None:
     client = make(DSA110_RATE_LIMIT_AUTH="3 per minute")
     statuses = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.db.changes import ChangeWatcher
-from app.db.pipeline import PipelineFiles
+from app.db.files import PipelineFiles
 from tests.support.pipeline import Pipeline
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from app.db import deadline
 from app.db.errors import translate
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.views import JOINS, TABLES
 from app.domain.errors import Busy, DatabaseUnavailable, QueryFailed, QueryTimeout
 from tests.support.pipeline import Pipeline
@@ -277,7 +278,7 @@ def test_file_that_is_replaced_while_it_is_opened_is_opened_again(
         return connection
 
     connect: Any = sqlite3.connect
-    monkeypatch.setattr("app.db.pipeline.sqlite3.connect", open_as_it_comes)
+    monkeypatch.setattr("app.db.files.sqlite3.connect", open_as_it_comes)
     first, second = PipelineDatabase(files), PipelineDatabase(files)
     for database in (first, second, first):
         seen += database.rows(COUNT_IMAGES)
@@ -298,7 +299,7 @@ def test_file_that_is_replaced_without_end_is_unavailable(
         os.replace(tmp_path / "next.sqlite3", pipeline.products_path)
         return connection
 
-    monkeypatch.setattr("app.db.pipeline.sqlite3.connect", open_as_another_comes)
+    monkeypatch.setattr("app.db.files.sqlite3.connect", open_as_another_comes)
     with pytest.raises(DatabaseUnavailable, match="again and again"):
         database.rows(COUNT_IMAGES)
 

@@ -187,6 +187,48 @@ def test_body_that_is_too_long_is_refused_unread(server: Server, address: bytes)
     assert b"PAYLOAD_TOO_LARGE" in answer
 
 
+def chunked(target: str, body: bytes, size: int) -> bytes:
+    """A request whose body comes in chunks of so many bytes."""
+    chunks = b"".join(
+        b"%x\r\n%b\r\n" % (len(body[start : start + size]), body[start : start + size])
+        for start in range(0, len(body), size)
+    )
+    return (
+        (
+            f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            "X-API-Key: dsa110_live_test_key\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ).encode()
+        + chunks
+        + b"0\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["/api/v1/images/1/rating", "/api/v1/cache/clear", "/api/v1/images"])
+def test_body_in_chunks_is_not_cut_where_it_is_too_long(server: Server, target: str) -> None:
+    body = b'{"rating": 1, "confidence": "true"}' + b" " * 2**20 + b"more"
+    answer = exchange(server, chunked(target, body, 65_536))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"PAYLOAD_TOO_LARGE" in answer
+
+
+def test_body_in_tiny_chunks_costs_in_proportion_to_its_size(server: Server) -> None:
+    """Where each chunk costs as much as all that follow it, this takes half a minute."""
+    body = b'{"source_ids": ["S1"' + b" " * 150_000 + b"]}"
+    began = time.monotonic()
+    answer = exchange(server, chunked("/api/v1/lightcurves", body, 1))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert time.monotonic() - began < 5
+    assert server.get("/api/v1/images").status == 200
+
+
+def test_what_follows_a_body_in_chunks_is_the_next_request(server: Server) -> None:
+    first = chunked("/api/v1/lightcurves", b'{"source_ids": ["S1"' + b" " * 30_000 + b"]}", 1_000)
+    last = b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    between = b"GET /api/v1/images?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = exchange(server, first.replace(b"Connection: close\r\n", b"") + between + last)
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+
+
 def test_request_in_pieces_and_several_at_once_are_all_answered(server: Server) -> None:
     one = b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n"
     last = one.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.repositories.qa import QaRepository
 from tests.support.pipeline import Pipeline
 

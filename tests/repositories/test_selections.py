@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.upgrade import PipelineUpgrade
 from app.domain.columns import Column, Kind
 from app.domain.errors import InvalidValue

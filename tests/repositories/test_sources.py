@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.upgrade import PipelineUpgrade
 from app.domain.paging import PageRequest
 from app.domain.sources import Source

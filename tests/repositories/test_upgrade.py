@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.db.files import PipelineFiles
 from app.db.parts import parts_of, standing_parts
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.upgrade import PipelineUpgrade
 from app.domain.errors import Busy, DatabaseError, DatabaseUnavailable
 from tests.support.pipeline import BASE_UNIX_S, GENERATIONS, Pipeline, image_path, ms_path

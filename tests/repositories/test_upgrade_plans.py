@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.upgrade import PipelineUpgrade
 from app.domain.paging import PageRequest
 from app.repositories.cal import CalRepository

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.db import upgrade as upgrade_module
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.upgrade import PipelineUpgrade
 from tests.support.light_curves import COLUMNS, true_metrics
 from tests.support.pipeline import GENERATIONS, Pipeline

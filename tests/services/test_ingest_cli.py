@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.db.empty import create_pair
-from app.db.pipeline import PipelineDatabase, PipelineFiles
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.views import TABLES
 from tests.support.radio_images import write_image
 

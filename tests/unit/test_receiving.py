@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.web.receiving import Incoming, State
+from app.web.receiving import Incoming, Pieces, State
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
@@ -96,3 +96,13 @@ def test_trailers_have_an_end() -> None:
     while endless.feed(b"a: b\r\n") is State.BODY:
         fields += 1
     assert 50 < fields < 80
+
+
+def test_parser_gets_small_pieces_and_larger_ones_only_of_what_it_asks_for() -> None:
+    data = bytes(range(256)) * 1000
+    pieces = Pieces(data)
+    sizes = [len(piece) for piece in (pieces(), pieces(5), pieces(20_000), pieces(10**9))]
+    assert sizes == [8_192, 8_192, 20_000, 65_536]
+    assert pieces.rest() == data[sum(sizes) :]
+    assert not pieces.ended_early
+    assert (pieces(), pieces.ended_early) == (b"", True)

@@ -24,4 +24,10 @@ FORMATS: dict[str, Format] = {
     form.name: form for form in (ndjson.FORMAT, csv.FORMAT, votable.FORMAT, fits.FORMAT, parquet.FORMAT)
 }
 
-__all__ = ["FORMATS", "Format", "Table"]
+
+def is_available(name: str) -> bool:
+    """Whether a format can be written here: one needs a library that need not be installed."""
+    return name in FORMATS and (name != parquet.FORMAT.name or parquet.is_installed())
+
+
+__all__ = ["FORMATS", "Format", "Table", "is_available"]

@@ -7,6 +7,7 @@ NULL, NaN and infinity stay what they are. Units and UCDs are metadata of the fi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from app.domain.columns import Column, Kind
@@ -60,6 +61,11 @@ class _Outbox:
         taken = b"".join(self._parts)
         self._parts.clear()
         return taken
+
+
+def is_installed() -> bool:
+    """Whether what writes these files is there."""
+    return find_spec("pyarrow") is not None
 
 
 def write(table: Table) -> Iterator[bytes]:

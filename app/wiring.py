@@ -104,6 +104,11 @@ class Services:
     monitor: MonitorService
     metrics: MetricsService
 
+    @property
+    def is_adrift(self) -> bool:
+        """Whether this process goes on with deleted files of a database, and another is to take its place."""
+        return self.changes.is_adrift or self.state.is_adrift or self.access.is_adrift
+
     def close(self) -> None:
         """Close what this thread opened."""
         self.database.close()
@@ -116,7 +121,7 @@ class Services:
 
 def build(settings: Settings) -> Services:
     """Make the services. Opens nothing: databases are opened by the first query of each thread."""
-    files = PipelineFiles(settings.products_db, settings.cal_registry_db)
+    files = PipelineFiles(settings.products_db, settings.cal_registry_db, settings.api_state_dir)
     database = PipelineDatabase(files, busy_timeout_s=settings.busy_timeout_s, slow_query_s=settings.slow_query_s)
     in_use = (settings.products_db, settings.cal_registry_db)
     images = ImageRepository(database)

@@ -87,6 +87,16 @@ class ChangeWatcher:
                 self._standing = _Standing(self._standing.generation + 1, seen)
             return self._standing.generation
 
+    @property
+    def is_adrift(self) -> bool:
+        """Whether this process will not see commits, because files were deleted beside the database."""
+        return self._files.is_adrift
+
+    def heed(self) -> None:
+        """Look, though nobody asks: who has a file open before it is replaced knows whose log is left behind."""
+        self._files.learn()
+        self.generation()
+
     def close(self) -> None:
         """Close the watching connection; the next call opens another."""
         with self._lock:
@@ -102,6 +112,7 @@ class ChangeWatcher:
         state = self._files.state(watch.identities)
         if state is not None:
             return state
+        self._files.check_sight()
         execute = watch.connection.execute
         return tuple(execute(pragma).fetchone()[0] for pragma in watch.pragmas)
 

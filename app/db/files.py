@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from app.db.swaps import Identity, Swaps
 from app.db.views import columns_of
-from app.db.wal_index import WalIndexes
+from app.db.wal_index import WHY_ADRIFT, WalIndexes, handles
 from app.domain.errors import DatabaseUnavailable
 
 NAME = "products"
@@ -40,14 +40,19 @@ class PipelineFiles:
         The products database.
     registry
         The calibration registry: the products file itself, another, or absent.
+    notes
+        Directory in which processes tell each other which logs are no longer those of these files.
     """
 
-    def __init__(self, products: Path, registry: Path | None) -> None:
+    def __init__(self, products: Path, registry: Path | None, notes: Path | None = None) -> None:
         self.products = products
         self.registry = registry
         self.unified = registry == products
-        self._swaps = Swaps()
+        self._swaps = Swaps(notes)
         self._wal_indexes = WalIndexes()
+        # Whether this process goes on with deleted files, and whether it has missed commits by that; only another
+        # process can help.
+        self.is_adrift = self.is_blind = False
 
     def identities(self) -> Identities:
         """What stands at both paths now."""
@@ -60,17 +65,33 @@ class PipelineFiles:
         Meaningful to whoever holds them open.
         """
         products, registry = identities
-        note = self._wal_indexes.header(products) if products is not None else None
+        for path, database in ((self.products, products), (self.registry, registry)):
+            if path is not None and self._wal_indexes.is_lost(database):
+                self.is_adrift = True
+                self.is_blind = self.is_blind or self._wal_indexes.is_superseded(path, database)
+        if self.is_blind:
+            return None
+        note = self._wal_indexes.header(products)
         if note is None or self.unified or registry is None:
             return None if note is None else (identities, note, b"")
         other = self._wal_indexes.header(registry)
         return None if other is None else (identities, note, other)
 
+    def check_sight(self) -> None:
+        """Raise DatabaseUnavailable where commits cannot be seen any more."""
+        if self.is_blind:
+            raise DatabaseUnavailable(NAME, WHY_ADRIFT)
+
+    def learn(self) -> None:
+        """Take over what other processes noted of files that were replaced."""
+        self._swaps.learn()
+
     def settle(self) -> None:
         """Take note of files that were swapped or are gone; to be called before connections to them are closed."""
-        self._swaps.settle(self.products)
+        looking = handles()
+        self._swaps.settle(self.products, looking)
         if not self.unified:
-            self._swaps.settle(self.registry)
+            self._swaps.settle(self.registry, looking)
 
     def open(self, *, busy_timeout_s: float, shared: bool = False) -> OpenFiles:
         """Open read-only, with the registry attached, what stands at both paths.

@@ -27,6 +27,8 @@ Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 
 _NO_PARAMS: Params = {}
+# How often something is read while its file changes between the look and the query.
+_ATTEMPTS = 3
 
 
 class Spent(NamedTuple):
@@ -139,12 +141,13 @@ class PipelineDatabase:
                 self._slow.tell(opened.connection, sql, params, seconds)
 
     def _read(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
-        try:
-            return read(self._current())
-        except sqlite3.Error as error:
-            if not self._may_have_come_between(error):
-                raise translate(error, self.name) from error
-        # The schema or the file may have changed between the look and the query: once more, on a fresh connection.
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return read(self._current())
+            except sqlite3.Error as error:
+                # The schema or the file may have changed between the look and the query: again, on a fresh connection.
+                if not self._may_have_come_between(error):
+                    raise translate(error, self.name) from error
         try:
             return read(self._current())
         except sqlite3.Error as error:
@@ -168,6 +171,7 @@ class PipelineDatabase:
             self.files.settle()
             self.close()
             opened = self._open_here.keep(self._open())
+        self.files.check_sight()
         return opened.connection
 
     def _still_right(self, opened: _Opened) -> bool:

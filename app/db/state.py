@@ -22,6 +22,8 @@ from app.db import deadline
 from app.db.errors import primary_code, translate
 from app.db.per_thread import PerThread
 from app.db.pipeline import Params, Row
+from app.db.swaps import Identity
+from app.db.wal_index import WHY_ADRIFT, WalIndexes
 from app.db.writing import connect
 from app.domain.errors import DatabaseUnavailable
 
@@ -58,6 +60,9 @@ class StateDatabase:
         self._busy_timeout_s = busy_timeout_s
         self._open_here: PerThread[_Opened] = PerThread()
         self._opening = threading.Lock()
+        self._wal_indexes = WalIndexes()
+        # Whether this process goes on with deleted files; only another process can help.
+        self.is_adrift = False
 
     def rows(self, sql: str, params: Params) -> list[Row]:
         """Every row of a statement."""
@@ -95,6 +100,10 @@ class StateDatabase:
             self.close()
             with self._opening:
                 opened = self._open_here.keep(self._open())
+        # Nor is one whose log is deleted: SQLite shares that between all connections of a process, new ones too.
+        if opened.file is not None and self._wal_indexes.is_lost(Identity(*opened.file)):
+            self.is_adrift = True
+            raise DatabaseUnavailable(self.name, WHY_ADRIFT)
         return opened.connection
 
     def _open(self) -> _Opened:
@@ -112,7 +121,9 @@ class StateDatabase:
         except BaseException:
             connection.close()
             raise
-        return _Opened(connection, os.getpid(), _identity(self.path))
+        file = _identity(self.path)
+        self._wal_indexes.find(self.path, None if file is None else Identity(*file))
+        return _Opened(connection, os.getpid(), file)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

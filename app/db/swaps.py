@@ -18,16 +18,18 @@ https://www.sqlite.org/howtocorrupt.html, section 1.4; https://www.sqlite.org/ur
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+from app.db.orphans import File, Orphan, OrphanNotes, stamp
+
+log = logging.getLogger(__name__)
+
 FDS = Path("/proc/self/fd")
-# Device and inode.
-File = tuple[int, int]
-# A file in the state it is in: device, inode, time of the last change [ns], size [bytes].
-Stamp = tuple[int, int, int, int]
 
 
 class Identity(NamedTuple):
@@ -38,69 +40,87 @@ class Identity(NamedTuple):
     orphaned_log: bool = False
 
 
-class _Orphan(NamedTuple):
-    log: Stamp
-    of: File
-
-
 class Swaps:
     """Identity of the files at some paths, and which of their logs are orphans; one for a process.
 
     Files are looked at by ``stat`` only: closing a second handle of a database would drop SQLite's locks
     (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+
+    Parameters
+    ----------
+    directory
+        Where processes tell those that come after which logs are orphans; ``None`` for nowhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path | None = None) -> None:
+        self._notes = OrphanNotes(directory)
         self._lock = threading.Lock()
         self._known: dict[Path, File] = {}
         self._logs: dict[Path, tuple[File, File]] = {}
-        self._orphans: dict[Path, _Orphan] = {}
+        self._orphans: dict[Path, Orphan] = {}
 
     def identity(self, path: Path | None) -> Identity | None:
         """What stands at a path now, ``None`` without a file."""
         if path is None or (file := _file_at(path)) is None:
             return None
         orphan = self._orphans.get(path)
-        return Identity(*file, orphan is not None and orphan.of != file and orphan.log == _stamp(_log_of(path)))
+        return Identity(*file, orphan is not None and orphan.of != file and orphan.log == stamp(_log_of(path)))
 
-    def settle(self, path: Path | None) -> None:
-        """Take note of the file at a path, or that it is gone; to be called before connections to it are closed."""
+    def settle(self, path: Path | None, looking: Collection[int] = ()) -> None:
+        """Take note of the file at a path, or that it is gone; to be called before connections to it are closed.
+
+        ``looking`` are this process's own handles of files that it only looks at.
+        """
         if path is None:
             return
+        self.learn()
         with self._lock:
             file = _file_at(path)
             known = self._known.get(path) if file is None else self._known.setdefault(path, file)
             if known is None or known == file:
                 return
-            orphan = self._left_behind(path, known, file)
+            orphan = self._left_behind(path, known, file, looking)
             if _file_at(path) != file:
                 return  # the next one to open will look again
             if file is not None:
                 self._known[path] = file
             if orphan is None:
                 self._orphans.pop(path, None)
-            else:
+            elif self._orphans.get(path) != orphan:
                 self._orphans[path] = orphan
+                log.error(
+                    "%s was replaced, and the log of the file before lies beside it. It is not read; "
+                    "remove it, and its -shm, once nothing has the old file open.",
+                    path,
+                )
+            self._notes.write(path, orphan)
+
+    def learn(self) -> None:
+        """Take over what other processes noted; costs one look at a file where there is nothing new."""
+        news = self._notes.news()
+        if news is not None:
+            with self._lock:
+                self._orphans.update({Path(name): orphan for name, orphan in news.items()})
 
     def opened(self, path: Path | None, identity: Identity | None) -> None:
         """Take note of the log of a file that was opened and is still there: it is its own."""
         if path is None or identity is None or identity.orphaned_log:
             return
-        stamp = _stamp(_log_of(path))
-        if stamp is not None:
-            self._logs[path] = (identity.device, identity.inode), stamp[:2]
+        found = stamp(_log_of(path))
+        if found is not None:
+            self._logs[path] = (identity.device, identity.inode), found[:2]
 
-    def _left_behind(self, path: Path, known: File, new: File | None) -> _Orphan | None:
+    def _left_behind(self, path: Path, known: File, new: File | None, looking: Collection[int]) -> Orphan | None:
         """The log at a path, where it is not that of the file that stands there now but of one known before."""
-        stamp, before = _stamp(_log_of(path)), self._orphans.get(path)
-        if stamp is None or stamp[3] == 0:
+        found, before = stamp(_log_of(path)), self._orphans.get(path)
+        if found is None or found[3] == 0:
             return None
-        if before is not None and before.log == stamp:
+        if before is not None and before.log == found:
             return before if before.of != new else None
-        open_here = _open_files()
-        own = known in open_here and self._logs.get(path) == (known, stamp[:2])
-        held = stamp[:2] in open_here
-        return _Orphan(stamp, known) if held and (own or new not in open_here) else None
+        open_here = _open_files(looking)
+        own = known in open_here and self._logs.get(path) == (known, found[:2])
+        held = found[:2] in open_here
+        return Orphan(found, known) if held and (own or new not in open_here) else None
 
 
 def _file_at(path: Path) -> File | None:
@@ -112,18 +132,11 @@ def _file_at(path: Path) -> File | None:
 
 
 def _log_of(path: Path) -> str:
-    return f"{path}-wal"
+    # SQLite names its files after the target of a link.
+    return f"{os.path.realpath(path)}-wal"
 
 
-def _stamp(path: str) -> Stamp | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _open_files() -> set[File]:
+def _open_files(looking: Collection[int]) -> set[File]:
     """The files that this process has open; a system without /proc tells of none."""
     try:
         names = os.listdir(FDS)
@@ -131,6 +144,8 @@ def _open_files() -> set[File]:
         return set()
     found = set()
     for name in names:
+        if int(name) in looking:
+            continue
         try:
             status = os.fstat(int(name))
         except OSError:

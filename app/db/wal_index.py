@@ -36,6 +36,8 @@ _HEADER = slice(0, 48)
 _SHORTEST = 136
 _MAPS = Path("/proc/self/maps")
 _MOST = 32
+# What is said where files were deleted beside a database that this process has open.
+WHY_ADRIFT = "its -wal or -shm was deleted while it was open, so it is opened anew"
 
 
 class _Mapped(NamedTuple):
@@ -43,38 +45,90 @@ class _Mapped(NamedTuple):
     memory: mmap.mmap
 
 
+class _Open(NamedTuple):
+    """The shared memory of a database, and the handle of its log, where there is one."""
+
+    mapped: _Mapped
+    log: int | None
+
+
 # By device and inode of the shared memory's file: numbers that stay taken as long as the handle is open.
 _kept: dict[tuple[int, int], _Mapped] = {}
+_kept_logs: dict[tuple[int, int], int] = {}
 _lock = threading.Lock()
+
+
+def handles() -> frozenset[int]:
+    """The handles that this module has open: they are no sign that SQLite has."""
+    with _lock:
+        return frozenset([*(mapped.handle for mapped in _kept.values()), *_kept_logs.values()])
 
 
 class WalIndexes:
     """The shared memory of the databases that are read here."""
 
     def __init__(self) -> None:
-        self._of: dict[Identity | None, _Mapped] = {}
+        self._of: dict[Identity | None, _Open] = {}
 
-    def header(self, database: Identity) -> bytes | None:
+    def header(self, database: Identity | None) -> bytes | None:
         """The header that the database's readers go by, ``None`` where only SQLite can tell."""
-        mapped = self._of.get(database)
-        return None if mapped is None else mapped.memory[_HEADER]
+        found = self._of.get(database)
+        return None if found is None else found.mapped.memory[_HEADER]
+
+    def is_lost(self, database: Identity | None) -> bool:
+        """Whether somebody deleted the shared memory, or the log, of a database that this process has open.
+
+        Others then make them anew and commit there, while every connection of this process goes on with the deleted
+        ones; SQLite shares them between all connections of a process, so opening another does not help.
+        """
+        found = self._of.get(database)
+        if found is None:
+            return False
+        try:
+            return os.fstat(found.mapped.handle).st_nlink == 0 or (
+                found.log is not None and os.fstat(found.log).st_nlink == 0
+            )
+        except OSError:  # closed, which only what was deleted is
+            return True
+
+    def is_superseded(self, path: Path, database: Identity | None) -> bool:
+        """Whether, of what was deleted, others have come, by which somebody may have committed something."""
+        found = self._of.get(database)
+        if found is None:
+            return False
+        name = os.path.realpath(path)
+        log, index = _status(f"{name}-wal"), _status(f"{name}-shm")
+        try:
+            if log is not None and (found.log is None or not os.path.samestat(log, os.fstat(found.log))):
+                return log.st_size > 0
+            return index is not None and not os.path.samestat(index, os.fstat(found.mapped.handle))
+        except OSError:
+            return True
 
     def find(self, path: Path, database: Identity | None) -> None:
         """Look for the shared memory of a database that was just opened, and read from, in this process."""
         if database is None:
             return
         # SQLite names its files after the target of a link. The log of another file, left behind, is not read at all.
-        mapped = None if database.orphaned_log else _find(f"{os.path.realpath(path)}-shm")
+        name = os.path.realpath(path)
+        mapped = None if database.orphaned_log else _find(f"{name}-shm")
         # Put anew each time: the number of a deleted database comes back with another.
         if mapped is None:
             self._of.pop(database, None)
         else:
-            self._of[database] = mapped
+            self._of[database] = _Open(mapped, _find_log(f"{name}-wal"))
 
     def forget(self, databases: Iterable[Identity | None]) -> None:
         """What was found for these may be another's, which took their place in that moment."""
         for database in databases:
             self._of.pop(database, None)
+
+
+def _status(name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name)
+    except OSError:
+        return None
 
 
 def _find(name: str) -> _Mapped | None:
@@ -97,6 +151,24 @@ def _open(name: str, file: tuple[int, int]) -> _Mapped | None:
     except (OSError, ValueError):
         return None  # and the handle stays open
     return _kept[file]
+
+
+def _find_log(name: str) -> int | None:
+    """A handle of the log, by which to see that it is deleted; SQLite locks nothing in it."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    status = os.fstat(handle)
+    with _lock:
+        if len(_kept_logs) >= _MOST:
+            for file, kept in list(_kept_logs.items()):
+                if os.fstat(kept).st_nlink == 0:
+                    os.close(_kept_logs.pop(file))
+        known = _kept_logs.setdefault((status.st_dev, status.st_ino), handle)
+    if known != handle:
+        os.close(handle)
+    return known
 
 
 def _close_deleted() -> None:

@@ -88,7 +88,7 @@ def _start_sweeping(
 
 
 def _rerun_task(settings: Settings, guard: Guard) -> RerunTask:
-    files = PipelineFiles(settings.products_db, settings.cal_registry_db)
+    files = PipelineFiles(settings.products_db, settings.cal_registry_db, settings.api_state_dir)
     reading = PipelineDatabase(files, busy_timeout_s=settings.busy_timeout_s)
     writing = WritableDatabase(settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
     return RerunTask(settings, MsRepository(reading), JobWriter(writing), BatchWriter(writing), guard)

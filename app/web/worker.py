@@ -27,6 +27,7 @@ from app.web.anteroom import Anteroom
 from app.web.loop import LINGER_S, PIECE, SEND_WITHIN_S, LoopWorker
 from app.web.memory import MemoryLimit, resident_mib
 from app.web.receiving import Incoming, Pieces, State
+from app.wiring import Services
 
 # Time for request line and header fields [s]; for the body after them there is as much as for the answer.
 HEAD_WITHIN_S = 10.0
@@ -58,6 +59,8 @@ class PatientWorker(LoopWorker):
         self._longest_body = 0
         self._body_within_s = 0.0
         self._memory = MemoryLimit(0)
+        self._services: Services | None = None
+        self._heeds_files = False
         self._is_plain = (
             not self.cfg.is_ssl and "h2" not in self.cfg.http_protocols and self.cfg.proxy_protocol == "off"
         )
@@ -70,6 +73,12 @@ class PatientWorker(LoopWorker):
         self._longest_body, self._body_within_s = settings.max_body_bytes, settings.request_timeout_s
         self._memory = MemoryLimit(settings.worker_memory_mib)
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application; its databases are looked at here as well, unless that may wait for another machine."""
+        super().load_wsgi()
+        self._services = self.wsgi.extensions["contimg.services"]
+        self._heeds_files = self._services.changes.is_prompt
 
     def enqueue_req(self, conn: Any) -> None:
         """Collect a request, of which there may be something already; then have it answered."""
@@ -124,10 +133,12 @@ class PatientWorker(LoopWorker):
         super().murder_pending()
         now = time.monotonic()
         if self._memory.is_passed(now) and self.alive:
-            self._make_way()
+            holds = f"This worker holds {resident_mib():.0f} MiB, more than DSA110_WORKER_MEMORY_MIB allows"
+            self._make_way(holds)
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_EVERY_S
+        self._look_at_files()
         self._let_in()
         if not self.alive:
             # A request that has begun, and an answer that goes out, keep their time.
@@ -138,12 +149,18 @@ class PatientWorker(LoopWorker):
             # To whom nothing was said, nothing is answered.
             self._refuse(conn, 408 if conn.incoming is not None and conn.incoming.data else None)
 
-    def _make_way(self) -> None:
+    def _look_at_files(self) -> None:
+        """See what becomes of the databases while nobody asks for them."""
+        if self._services is None:
+            return
+        if self._heeds_files:
+            self._services.changes.heed()
+        if self._services.is_adrift and self.alive:
+            self._make_way("The -wal or -shm of a database was deleted beside this worker, which has it open")
+
+    def _make_way(self, reason: str) -> None:
         """Finish what has begun and end, as after ``max_requests``; the master starts another."""
-        self.log.warning(
-            "This worker holds %.0f MiB, more than DSA110_WORKER_MEMORY_MIB allows: another takes its place.",
-            resident_mib(),
-        )
+        self.log.warning("%s: another takes its place.", reason)
         self.alive = False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:

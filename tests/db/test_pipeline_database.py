@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from app.db import deadline
+from app.db import deadline, orphans
+from app.db.changes import ChangeWatcher
 from app.db.errors import translate
 from app.db.files import PipelineFiles
 from app.db.pipeline import PipelineDatabase
@@ -323,6 +327,115 @@ def test_log_left_behind_is_known_also_where_the_old_file_was_gone_before_the_ne
     assert database.rows(COUNT_IMAGES) == [(1,)]
     pipeline.make_image()
     assert database.rows(COUNT_IMAGES) == [(2,)]
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["file", "link"])
+def test_log_left_behind_is_told_to_those_who_come_after(
+    pipeline: Pipeline, tmp_path: Path, linked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "link.sqlite3" if linked else pipeline.products_path
+    if linked:
+        path.symlink_to(pipeline.products_path)
+    pipeline.make_image()
+    first, idle = (PipelineDatabase(PipelineFiles(path, None, tmp_path / "notes")) for _ in range(2))
+    assert first.rows(COUNT_IMAGES) == [(1,)]
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        other.make_image()
+    os.replace(other.products_path, pipeline.products_path)
+    assert first.rows(COUNT_IMAGES) == [(2,)]
+    assert "the log of the file before lies beside it" in caplog.text
+    later = PipelineDatabase(PipelineFiles(path, None, tmp_path / "notes"))
+    assert (later.rows(COUNT_IMAGES), idle.rows(COUNT_IMAGES)) == ([(2,)], [(2,)])
+    # As it is repaired: the log goes, and the next writer begins another.
+    for ending in ("-wal", "-shm"):
+        Path(f"{pipeline.products_path}{ending}").unlink()
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("DELETE FROM images WHERE id = (SELECT min(id) FROM images)")
+        writer.commit()
+        assert [database.rows(COUNT_IMAGES) for database in (first, later, idle)] == [[(1,)]] * 3
+    for database in (first, later, idle):
+        database.close()
+
+
+def test_process_that_opened_too_early_learns_whose_log_it_read(pipeline: Pipeline, tmp_path: Path) -> None:
+    """The first to look at a new file was one that had never seen the old one."""
+    pipeline.make_image()
+    knows, new = (PipelineFiles(pipeline.products_path, None, tmp_path / "notes") for _ in range(2))
+    first, second = PipelineDatabase(knows), PipelineDatabase(new)
+    first.rows(COUNT_IMAGES)
+    with Pipeline(tmp_path / "fresh", "production") as other:
+        other.make_image()
+        other.make_image()
+        other.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.replace(other.products_path, pipeline.products_path)
+    with contextlib.suppress(DatabaseUnavailable):
+        second.rows(COUNT_IMAGES)
+    assert first.rows(COUNT_IMAGES) == [(2,)]
+    new.learn()
+    assert second.rows(COUNT_IMAGES) == [(2,)]
+    first.close()
+    second.close()
+
+
+def test_notes_that_cannot_be_read_or_written_stop_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / orphans.FILE_NAME).write_text('{"a": 1, "b": [1, 2]}')
+    pipeline.make_image()
+    database = PipelineDatabase(PipelineFiles(pipeline.products_path, None, notes))
+    assert database.rows(COUNT_IMAGES) == [(1,)]
+    (notes / orphans.FILE_NAME).unlink()
+    notes.rmdir()
+    notes.write_text("no directory")
+    with Pipeline(tmp_path / "fresh", "head") as other:
+        other.make_image()
+        other.make_image()
+    os.replace(other.products_path, pipeline.products_path)
+    assert database.rows(COUNT_IMAGES) == [(2,)]
+    database.close()
+
+
+@pytest.mark.parametrize("gone", [["-shm"], ["-wal", "-shm"]], ids="+".join)
+def test_commits_that_cannot_be_seen_any_more_are_not_passed_over_in_silence(
+    pipeline: Pipeline, tmp_path: Path, gone: list[str]
+) -> None:
+    """Whoever deletes these files beside an open database splits it: later commits go where nobody here looks."""
+    pipeline.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    files = PipelineFiles(pipeline.products_path, None)
+    database = PipelineDatabase(files)
+    pipeline.close()
+    assert (database.rows(COUNT_IMAGES), files.is_adrift) == ([(0,)], False)
+    for ending in gone:
+        Path(f"{pipeline.products_path}{ending}").unlink()
+    assert (database.rows(COUNT_IMAGES), files.is_adrift) == ([(0,)], True)
+    with Process(pipeline.products_path):
+        with pytest.raises(DatabaseUnavailable, match="was deleted while it was open"):
+            database.rows(COUNT_IMAGES)
+        watcher = ChangeWatcher(files)
+        assert watcher.generation() != watcher.generation()
+        watcher.close()
+    database.close()
+
+
+class Process:
+    """Another process that makes an image and keeps the database open."""
+
+    def __init__(self, path: Path) -> None:
+        program = (
+            "import sqlite3, sys, time; connection = sqlite3.connect(sys.argv[1]); "
+            "connection.execute(\"INSERT INTO images (path, ms_path, created_at, type) VALUES ('a', 'b', 0, 'c')\"); "
+            "connection.commit(); print(flush=True); time.sleep(60)"
+        )
+        self._process = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE)
+
+    def __enter__(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 def test_new_file_is_followed_again_once_the_orphaned_log_is_gone(

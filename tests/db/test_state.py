@@ -204,6 +204,19 @@ def test_file_that_was_taken_away_is_not_written_to(own: StateDatabase) -> None:
     assert count(own) == 1
 
 
+@pytest.mark.parametrize("gone", [["-shm"], ["-wal"], ["-wal", "-shm"]], ids="+".join)
+def test_deleted_log_is_not_written_to(own: StateDatabase, gone: list[str]) -> None:
+    """What is confirmed would be in a file that nobody finds any more."""
+    with own.transaction() as connection:
+        connection.execute("SELECT 1")
+    assert not own.is_adrift
+    for ending in gone:
+        Path(f"{own.path}{ending}").unlink()
+    with pytest.raises(DatabaseUnavailable, match="was deleted while it was open"), own.transaction():
+        pass
+    assert own.is_adrift
+
+
 def test_later_step_is_carried_out_on_an_older_file(own: StateDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     add(own)
     own.close()

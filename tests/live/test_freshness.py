@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -168,6 +171,73 @@ def test_upgrade_and_downgrade_are_seen_like_any_commit(
     assert findings.stale == []
     assert findings.answers >= ANSWERS
     assert findings.different >= 1, "the upgrade keeps the pipeline from writing, but not for long"
+
+
+def change_noise(path: Path, noise_jy: float) -> None:
+    """Commit, as another process that keeps the database open, and is killed."""
+    program = (
+        "import sqlite3, sys, time; connection = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "connection.execute('PRAGMA wal_autocheckpoint = 0'); "
+        "connection.execute('UPDATE images SET noise_jy = ' + sys.argv[2]); print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(path), str(noise_jy)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline()
+        writer.kill()
+
+
+def noises(server: Server) -> set[float]:
+    """What the workers answer, each asked several times."""
+    return {server.get(IMAGE).json()["noise_jy"] for _ in range(12)}
+
+
+def test_log_of_a_replaced_file_is_read_by_no_worker_that_starts_later(
+    start_server: StartServer, example: Pipeline, tmp_path: Path
+) -> None:
+    """The log is full, and SQLite would lay it over whatever file stands beside it."""
+    settle(example)
+    fresh = tmp_path / "fresh.sqlite3"
+    shutil.copy(example.products_path, fresh)
+    with contextlib.closing(sqlite3.connect(fresh)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("UPDATE images SET noise_jy = 0.75")
+        connection.commit()
+        connection.execute("PRAGMA journal_mode = WAL")
+    server = start_server(example)
+    change_noise(example.products_path, 0.25)
+    assert noises(server) == {0.25}
+    os.replace(fresh, example.products_path)
+    assert noises(server) == {0.75}
+    for victim in server.worker_pids:
+        os.kill(victim, signal.SIGKILL)
+        server.wait_until(lambda dead=victim: dead not in server.worker_pids and len(server.worker_pids) == 2)
+        assert noises(server) == {0.75}
+    before = server.worker_pids
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_until(lambda: len(server.worker_pids) == 2 and not before & server.worker_pids)
+    assert noises(server) == {0.75}
+    assert "the log of the file before lies beside it" in server.log
+
+
+@pytest.mark.parametrize("gone", [["-shm"], ["-wal", "-shm"]], ids="+".join)
+def test_workers_whose_log_was_deleted_are_replaced_and_answer_nothing_old(
+    start_server: StartServer, example: Pipeline, gone: list[str]
+) -> None:
+    settle(example)
+    server = start_server(example)
+    change_noise(example.products_path, 0.25)
+    assert noises(server) == {0.25}
+    before = server.worker_pids
+    for ending in gone:
+        Path(f"{example.products_path}{ending}").unlink()
+    change_noise(example.products_path, 0.5)
+    for _ in range(20):
+        answer = server.get(IMAGE)
+        assert answer.status == 503 or answer.json()["noise_jy"] == 0.5
+    server.wait_until(lambda: len(server.worker_pids) == 2 and not before & server.worker_pids)
+    assert noises(server) == {0.5}
+    change_noise(example.products_path, 0.75)
+    assert noises(server) == {0.75}
 
 
 # -- several requests for one answer

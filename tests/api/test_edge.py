@@ -430,6 +430,8 @@ def test_documentation_page_may_run_its_scripts_and_loads_nothing_from_elsewhere
     page = client.get("/api/docs/")
     assert page.status_code == 200
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    # A picture that is tried out is shown as a blob.
+    assert "img-src 'self' data: blob:;" in page.headers["Content-Security-Policy"]
     assert "http://" not in page.text.replace("http://localhost/api/docs/oauth2-redirect.html", "")
     assert "https://" not in page.text
     with client.get("/api/docs/swagger-ui-bundle.js") as script:

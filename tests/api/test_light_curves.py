@@ -106,6 +106,9 @@ def test_one_and_many_as_tables(client: FlaskClient) -> None:
     ]
     many = client.post("/api/v1/lightcurves?format=csv", json={"source_ids": ["S2", "S1"]})
     assert [row["source_id"] for row in csv.DictReader(io.StringIO(many.text))] == ["S2", "S1", "S1", "S1"]
+    assert one.headers["Content-Disposition"] == 'attachment; filename="S1-lightcurve.csv"'
+    shown = client.get("/api/v1/sources/S1/lightcurve?format=votable")
+    assert shown.headers["Content-Disposition"] == 'inline; filename="S1-lightcurve.vot"'
     accepted = client.get("/api/v1/sources/S1/lightcurve", headers={"Accept": "application/x-ndjson"})
     assert len(accepted.data.splitlines()) == 3, accepted.text
     assert client.get("/api/v1/sources/S1/lightcurve").mimetype == "application/json"

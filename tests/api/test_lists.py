@@ -147,6 +147,11 @@ def test_every_column_can_be_chosen_and_sorted_by(client: FlaskClient, address: 
         ("ra_deg=east&dec_deg=1&radius_deg=1", "ra_deg", "sexagesimal"),
         ("name=x&ra_deg=1&dec_deg=1&radius_deg=1", "name", "either"),
         ("limit=1001", "limit", "1000"),
+        ("ra=12", "ra", "did you mean ra_deg"),
+        ("radius_arcmin=12", "radius_arcmin", "did you mean radius_arcsec"),
+        ("min_noise_jy=2&max_noise_jy=1", "min_noise_jy", "nothing lies between"),
+        ("min_created_at=2025-11-02&max_created_at=2025-11-01", "min_created_at", "more than max_created_at"),
+        ("min_pointing_ra_deg=359&max_pointing_ra_deg=1", "min_pointing_ra_deg", "Across right ascension 0"),
     ],
 )
 def test_what_a_list_does_not_know_is_refused_with_what_it_knows(

@@ -49,6 +49,19 @@ def test_list_says_where_a_source_is_and_which_image_shows_it(any_client: FlaskC
     ]
 
 
+def test_plus_in_a_name_need_not_be_encoded(client: FlaskClient, pipeline: Pipeline) -> None:
+    """Decoding of a query makes a space of it; a name that has one is found as well."""
+    pipeline.make_photometry(source_id=SOURCE)
+    pipeline.make_photometry(source_id="SRC 1 2")
+    for name, query in ((SOURCE, SOURCE), (SOURCE, quote(SOURCE)), ("SRC 1 2", "SRC%201%202")):
+        for address, column in (("sources?id", "id"), ("photometry?source_id", "source_id")):
+            rows = client.get(f"/api/v1/{address}={query}").get_json()
+            assert [row[column] for row in rows] == [name]
+        near = client.get(f"/api/v1/sources?name={query}&radius_arcsec=1")
+        assert near.status_code == 200, near.text
+    assert client.get("/api/v1/sources?name=J1+2&radius_arcsec=1").status_code == 404
+
+
 def test_list_leaves_out_what_is_not_known_of_variability(client: FlaskClient, pipeline: Pipeline) -> None:
     """The dashboard takes null for a number, and plots it."""
     pipeline.make_photometry(source_id="once", flux_jy=0.5, peak_jyb=0.25)

@@ -257,6 +257,14 @@ def test_downloads_hold_exactly_what_is_shown(demo: FlaskClient) -> None:
     assert len(here[0]) == len(heads)
 
 
+def test_format_that_cannot_be_written_here_is_not_offered(demo: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "format=parquet" in demo.get("/console/sources").text
+    monkeypatch.setattr("app.services.tables.parquet.find_spec", lambda _name: None)
+    page = demo.get("/console/sources?limit=3").text
+    assert "format=votable" in page
+    assert "format=parquet" not in page
+
+
 def test_page_of_downloads_starts_where_the_page_starts(demo: FlaskClient) -> None:
     first = demo.get("/console/images?limit=4").text
     following = next(each["href"] for each in Elements(first).of("a") if each.get("rel") == "next")

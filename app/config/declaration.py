@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def setting(
             "variable": variable, "aliases": aliases.split(), "parse": reader, "default": default, "help": help,
         }
     )  # fmt: skip
+
+
+def secret_variables(settings: type[Settings]) -> frozenset[str]:
+    """Variables, by every name, whose values are secret or may hold a password."""
+    declared = [field.metadata for field in fields(settings) if not field.repr and "variable" in field.metadata]
+    return frozenset(name for metadata in declared for name in (metadata["variable"], *metadata["aliases"]))
 
 
 def in_state(name: str) -> Default:

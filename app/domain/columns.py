@@ -62,6 +62,8 @@ class Column(NamedTuple):
         Column of the list's canonical view where that has another name.
     is_filter
         Whether a list may be filtered and sorted by it.
+    words
+        All that it can hold, where that is certain; empty for anything.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Column(NamedTuple):
     ucd: str = ""
     source: str = ""
     is_filter: bool = True
+    words: tuple[str, ...] = ()
 
     @property
     def view_column(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.domain.columns import Column, Kind
-from app.domain.qa import Grade, grade_of_stage, image_summary, image_warnings
+from app.domain.qa import GRADES, Grade, grade_of_stage, image_summary, image_warnings
 from app.domain.run_id import run_id
 
 
@@ -96,7 +96,13 @@ IMAGE_COLUMNS = (
     Column("type", Kind.TEXT, "Kind of product: image, pbcor, residual …", ucd="meta.code.class"),
     Column("file_format", Kind.TEXT, "fits or casa.", ucd="meta.code.mime", source="format"),
     Column("field_name", Kind.TEXT, "Field observed.", ucd="meta.id;obs.field"),
-    Column("qa_grade", Kind.TEXT, "good, warn or fail, by the stage of the measurement set.", ucd="meta.code.qual"),
+    Column(
+        "qa_grade",
+        Kind.TEXT,
+        "good, warn or fail, by the stage of the measurement set.",
+        ucd="meta.code.qual",
+        words=GRADES,
+    ),
     Column("stage", Kind.TEXT, "Stage that the measurement set has reached.", ucd="meta.code.status"),
     Column("created_at", Kind.TIME, "When the image was made.", ucd="time.creation"),
     Column("observed_mjd", Kind.MJD, "Middle of the observation, as well as it is known.", "d", "time.epoch;obs"),

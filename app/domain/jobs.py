@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from app.domain import json_text
 from app.domain.columns import Column, Kind
 from app.domain.qa import IMAGED_STAGES
 
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+STATES: tuple[JobStatus, ...] = get_args(JobStatus)
 
 _RECORDED: dict[str, JobStatus] = {
     "pending": "pending",
@@ -90,7 +91,13 @@ class Job(NamedTuple):
 
 JOB_COLUMNS = (
     Column("run_id", Kind.TEXT, "Name of the run.", ucd="meta.id;meta.main"),
-    Column("status", Kind.TEXT, "pending, running, completed, failed or cancelled.", ucd="meta.code.status"),
+    Column(
+        "status",
+        Kind.TEXT,
+        "pending, running, completed, failed or cancelled.",
+        ucd="meta.code.status",
+        words=STATES,
+    ),
     Column("ms_path", Kind.TEXT, "Measurement set that it processes.", ucd="meta.file"),
     Column("stage", Kind.TEXT, "Stage that the measurement set has reached.", ucd="meta.code.status"),
     Column("started_at", Kind.TIME, "When it started.", ucd="time.start"),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.domain import json_text
 from app.domain.columns import Column, Kind
-from app.domain.qa import Grade, grade_of_stage, ms_summary
+from app.domain.qa import GRADES, Grade, grade_of_stage, ms_summary
 from app.domain.run_id import run_id
 
 # What the pipeline is known to write, in the order in which it happens; there may be others.
@@ -92,7 +92,7 @@ MS_COLUMNS = (
     Column("run_id", Kind.TEXT, "Run that processes it.", ucd="meta.id", is_filter=False),
     Column("stage", Kind.TEXT, "Stage that it has reached.", ucd="meta.code.status"),
     Column("status", Kind.TEXT, "What the pipeline says of it.", ucd="meta.code.status"),
-    Column("qa_grade", Kind.TEXT, "good, warn or fail, by its stage.", ucd="meta.code.qual"),
+    Column("qa_grade", Kind.TEXT, "good, warn or fail, by its stage.", ucd="meta.code.qual", words=GRADES),
     Column("pointing_ra_deg", Kind.REAL, "Right ascension of the pointing.", "deg", "pos.eq.ra;meta.main"),
     Column("pointing_dec_deg", Kind.REAL, "Declination of the pointing.", "deg", "pos.eq.dec;meta.main"),
     Column("created_at", Kind.TIME, "When it was processed.", ucd="time.processing", source="processed_at"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 Grade = Literal["good", "warn", "fail"]
 
+GRADES: tuple[Grade, ...] = get_args(Grade)
 IMAGED_STAGES = frozenset({"imaged", "mosaicked", "cataloged"})
 _WORST_FIRST: tuple[Grade, ...] = ("fail", "warn", "good")
 

@@ -128,14 +128,16 @@ class UnixMoment(MjdMoment):
 class Word(ma.fields.String):
     """One of several words, whatever its case; any other is a meaningless value (400)."""
 
-    def __init__(self, *words: str, **kwargs: Any) -> None:
+    def __init__(self, *words: str, called: str = "value", **kwargs: Any) -> None:
         super().__init__(metadata={"enum": list(words), **kwargs.pop("metadata", {})}, **kwargs)
         self.words = words
+        # Within a list of them, marshmallow does not say which parameter it is.
+        self._called = called
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         word = str(super()._deserialize(value, attr, data, **kwargs)).lower()
         if word not in self.words:
-            raise InvalidValue(attr or "value", f"expected one of {', '.join(self.words)}")
+            raise InvalidValue(attr or self._called, f"expected one of {', '.join(self.words)}")
         return word
 
 

@@ -238,7 +238,8 @@ def _condition(column: Column, operator: Operator) -> ma.fields.Field[Any]:
         described += f" [{column.unit}]"
     if operator is Operator.ONE_OF:
         several = ma.validate.Length(max=MOST_VALUES)
-        return ma.fields.List(_FIELDS[column.kind](), validate=several, metadata={"description": described})
+        value = fields.Word(*column.words, called=column.name) if column.words else _FIELDS[column.kind]()
+        return ma.fields.List(value, validate=several, metadata={"description": described})
     if operator is Operator.BEGINS:
         return ma.fields.String(validate=ma.validate.Length(min=1), metadata={"description": described})
     return _FIELDS[column.kind](metadata={"description": described})

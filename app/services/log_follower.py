@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -95,11 +97,11 @@ class LogFollower:
             self._go_to(start.offset)
             return
         chain = _rotated(self._path)
-        at = next((n for n, path in enumerate(chain) if os.stat(path).st_ino == start.file), None)
+        at = next((n for n, (_, status) in enumerate(chain) if status.st_ino == start.file), None)
         if at is not None:
             self.close()
-            self._open(chain[at])
-            self._ahead = chain[at + 1 :]
+            self._open(chain[at][0])
+            self._ahead = [path for path, _ in chain[at + 1 :]]
             self._go_to(start.offset)
 
     def _open(self, path: Path) -> bool:
@@ -144,11 +146,12 @@ class LogFollower:
         return LogLine(line.decode("utf-8", "replace").rstrip("\r"), self.position)
 
 
-def _rotated(path: Path) -> list[Path]:
-    """Earlier files of a log, oldest first."""
-    beside = [
-        other
-        for other in path.parent.glob(f"{path.name}.*")
-        if other.suffix not in {".gz", ".xz", ".zst", ".bz2"} and other.is_file() and not other.is_symlink()
-    ]
-    return sorted(beside, key=lambda other: other.stat().st_mtime_ns)
+def _rotated(path: Path) -> list[tuple[Path, os.stat_result]]:
+    """Earlier files of a log, oldest first; one that is rotated away in that moment is none."""
+    found = []
+    for other in path.parent.glob(f"{path.name}.*"):
+        with contextlib.suppress(OSError):
+            status = other.lstat()
+            if stat.S_ISREG(status.st_mode) and other.suffix not in {".gz", ".xz", ".zst", ".bz2"}:
+                found.append((other, status))
+    return sorted(found, key=lambda each: each[1].st_mtime_ns)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.config import Settings
+from app.config.declaration import secret_variables
 from app.domain.errors import ContimgError
 from app.domain.jobs import JobStatus
 from app.domain.queue import Outcome, QueueJob
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _SHOWN_CHARACTERS = 1000
 # A command has no use for what lets others into this service.
-_KEPT_BACK = frozenset({"DSA110_API_KEYS", "DSA110_JWT_SECRET", "DSA110_QUEUE_URL", "DSA110_REDIS_URL", "REDIS_URL"})
+_KEPT_BACK = secret_variables(Settings)
 _ITEM_STATUS: dict[str, ItemStatus] = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
 
 

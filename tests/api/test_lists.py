@@ -105,6 +105,8 @@ def test_every_condition_of_every_column_is_a_parameter(client: FlaskClient, add
 
 
 def value_of(column: Column, operator: Operator) -> str:
+    if operator is Operator.ONE_OF and column.words:
+        return column.words[-1]
     if operator is Operator.BEGINS or column.kind.is_text:
         return "a"
     return {"boolean": "true", "time": "2025-10-31", "mjd": "60979.5"}.get(column.kind.value, "1")
@@ -162,6 +164,13 @@ def test_what_a_list_does_not_know_is_refused_with_what_it_knows(
     (fault,) = answer.get_json()["errors"]
     assert fault["field"] == field
     assert reason in fault["message"]
+
+
+@pytest.mark.parametrize("query", ["ms?qa_grade=bad", "jobs?status=bad", "jobs?status=failed&status=bad"])
+def test_word_that_can_stand_nowhere_is_a_bad_request(client: FlaskClient, query: str) -> None:
+    answer = client.get(f"/api/v1/{query}")
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "VALIDATION_FAILED")
+    assert f"'{query.partition('?')[2].partition('=')[0]}': expected one of" in answer.get_json()["detail"]
 
 
 @pytest.mark.parametrize("query", ["min_created_at=yesterday", "min_created_at=1761915600", "format=xls", "count=all"])

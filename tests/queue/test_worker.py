@@ -91,9 +91,10 @@ def row(pipeline: Pipeline) -> tuple[Any, ...]:
 def test_rerun_runs_the_command_and_records_it(
     records: JobRecords, pipeline: Pipeline, start_worker: StartWorker, script: Path, tmp_path: Path
 ) -> None:
-    script.write_text('echo "$1|$2|$CONTIMG_ATTEMPT|$DSA110_API_KEYS"; echo trouble >&2')
+    script.write_text('echo "$1|$2|$CONTIMG_ATTEMPT|$DSA110_API_KEYS$DSA110_RATE_LIMIT_STORAGE_URL"; echo trouble >&2')
     job = order(records, pipeline)
-    done = ended(records, job, worker := start_worker(DSA110_API_KEYS="hunter2"))
+    secrets = {"DSA110_API_KEYS": "hunter2", "DSA110_RATE_LIMIT_STORAGE_URL": "redis://:hunter3@127.0.0.1:1"}
+    done = ended(records, job, worker := start_worker(**secrets))
     assert (done.status, done.error) == ("finished", None)
     result = done.result
     assert result["output"] == f"{job.params['ms_path']}|{job.run_id}|1|\n"

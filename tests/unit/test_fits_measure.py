@@ -110,6 +110,20 @@ def test_a_beam_is_found_in_the_last_clean_note_of_history(tmp_path: Path) -> No
     assert (got.beam_major_arcsec, got.beam_minor_arcsec, got.beam_pa_deg) == pytest.approx((18.0, 9.0, -45.5))
 
 
+@pytest.mark.parametrize("value", ["1.2.3", ".", "..5", "-", "1.0E", "9E9999"])
+def test_a_clean_note_that_holds_no_number_is_no_beam(tmp_path: Path, value: str) -> None:
+    note = f"AIPS   CLEAN BMAJ= {value} BMIN= 2.5000E-03 BPA= -45.50"
+    path = write_image(tmp_path / "h.fits", header={"BMAJ": None, "BMIN": None, "BPA": None}, history=[note])
+    assert measured(path).beam_major_arcsec is None
+
+
+@pytest.mark.parametrize("value", ["5.0E-03", "5D-3", "+.005", "0.005", "5.e-3"])
+def test_a_clean_note_may_write_its_numbers_in_any_way(tmp_path: Path, value: str) -> None:
+    note = f"AIPS   CLEAN BMAJ= {value} BMIN= 2.5000E-03 BPA= 0."
+    path = write_image(tmp_path / "h.fits", header={"BMAJ": None, "BMIN": None, "BPA": None}, history=[note])
+    assert measured(path).beam_major_arcsec == pytest.approx(18.0)
+
+
 def test_an_image_without_a_beam_is_measured_all_the_same(tmp_path: Path) -> None:
     path = write_image(tmp_path / "n.fits", header={"BMAJ": 0.0, "BMIN": 0.0})
     assert measured(path).beam_major_arcsec is None

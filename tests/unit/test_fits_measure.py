@@ -57,6 +57,15 @@ def test_rows_are_latitude_by_longitude_of_stokes_i(tmp_path: Path, axes: tuple[
         np.testing.assert_array_equal(image.rows(10, 30), plane[10:30])
 
 
+@pytest.mark.parametrize(("reference", "value"), [(0.0, 0.0), (None, 0.0), (1.0, 1.0), (2.0, 2.0)])
+def test_stokes_i_is_found_by_any_reference_pixel(tmp_path: Path, reference: float | None, value: float) -> None:
+    cube = np.stack([pixels(), pixels(2) * 100])
+    cards = {"CRPIX3": reference, "CRVAL3": value}
+    path = write_image(tmp_path / "cube.fits", data=cube, axes=("RA", "DEC", "STOKES"), header=cards)
+    with radio.open_image(path) as image:
+        np.testing.assert_array_equal(image.rows(0, NY), cube[0])
+
+
 def test_the_first_channel_that_holds_a_value_is_measured(tmp_path: Path) -> None:
     cube = np.stack([np.full((NY, NX), np.nan, np.float32), pixels(), pixels(2) * 100])
     path = write_image(tmp_path / "cube.fits", data=cube, axes=("RA", "DEC", "FREQ"))

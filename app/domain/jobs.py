@@ -91,7 +91,7 @@ class Job(NamedTuple):
 JOB_COLUMNS = (
     Column("run_id", Kind.TEXT, "Name of the run.", ucd="meta.id;meta.main"),
     Column("status", Kind.TEXT, "pending, running, completed, failed or cancelled.", ucd="meta.code.status"),
-    Column("ms_path", Kind.TEXT, "Measurement set that it processes.", ucd="meta.file"),
+    Column("ms_path", Kind.TEXT, "Measurement set that it processes.", ucd="meta.id;meta.file"),
     Column("stage", Kind.TEXT, "Stage that the measurement set has reached.", ucd="meta.code.status"),
     Column("started_at", Kind.TIME, "When it started.", ucd="time.start"),
     Column("finished_at", Kind.TIME, "When it ended, where that is recorded.", ucd="time.end"),

@@ -155,7 +155,7 @@ def list_query(
 def _values(column: Column, value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    is_name = column.kind is Kind.TEXT and column.ucd.startswith("meta.id")
+    is_name = column.kind is Kind.TEXT and column.ucd.startswith("meta.id") and "meta.file" not in column.ucd
     return tuple(spelled for name in value for spelled in spellings(name)) if is_name else tuple(value)
 
 

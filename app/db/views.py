@@ -84,10 +84,18 @@ TABLES = (
 
 # A REAL column may hold infinity, or even text; only finite numbers are values. (Text sorts behind every number.)
 _FINITE = "BETWEEN -1.7e308 AND 1.7e308"
-_ONLY_FINITE = {
-    column: f"CASE WHEN p.{column} {_FINITE} THEN p.{column} END"
-    for column in ("flux_jy", "flux_err_jy", "peak_jyb", "peak_err_jyb")
-}
+
+
+def finite(column: str) -> str:
+    """SQL for a column's finite numbers, NULL for all else. No index is used for it, so not what lists sort by."""
+    return f"CASE WHEN {column} {_FINITE} THEN {column} END"
+
+
+def _first_finite(*columns: str) -> str:
+    return f"coalesce({', '.join(map(finite, columns))})"
+
+
+_ONLY_FINITE = {column: finite(f"p.{column}") for column in ("flux_jy", "flux_err_jy", "peak_jyb", "peak_err_jyb")}
 _FLUX = f"CASE WHEN p.flux_jy {_FINITE} THEN p.flux_jy WHEN p.peak_jyb {_FINITE} THEN p.peak_jyb END"
 _FLUX_ERR = (
     f"CASE WHEN p.flux_err_jy {_FINITE} THEN p.flux_err_jy WHEN p.peak_err_jyb {_FINITE} THEN p.peak_err_jyb END"
@@ -113,25 +121,31 @@ JOINS = {
                run_id(i.ms_path) AS run_id, {_IMAGE_RA} AS ra_deg, {_IMAGE_DEC} AS dec_deg,
                {_OBSERVED_MJD} AS observed_mjd
         FROM t_images AS i LEFT JOIN t_ms_index AS m ON m.path = i.ms_path""",
-    "v_image_detail": """
-        SELECT i.id, i.path, i.ms_path, i.created_at, i.center_ra_deg, i.center_dec_deg, i.has_ms, i.stage,
+    "v_image_detail": f"""
+        SELECT i.id, i.path, i.ms_path, {finite("i.created_at")} AS created_at,
+               {finite("i.center_ra_deg")} AS center_ra_deg, {finite("i.center_dec_deg")} AS center_dec_deg,
+               i.has_ms, i.stage,
                (SELECT c.path FROM t_caltables AS c WHERE c.source_ms_path = i.ms_path
                 ORDER BY c.created_at DESC, c.id DESC LIMIT 1) AS cal_table,
-               ifnull(i.noise_jy, q.rms_noise) AS noise_jy,
-               ifnull(i.dynamic_range, q.dynamic_range) AS dynamic_range,
-               ifnull(q.beam_major, i.beam_major_arcsec) AS beam_major_arcsec,
-               ifnull(q.beam_minor, i.beam_minor_arcsec) AS beam_minor_arcsec,
-               ifnull(q.beam_pa, i.beam_pa_deg) AS beam_pa_deg,
-               q.num_sources AS n_sources, q.peak_flux AS peak_flux_jy, q.overall_quality, q.timestamp AS qa_timestamp,
-               q.rms_noise AS qa_rms_noise, q.dynamic_range AS qa_dynamic_range, q.beam_major AS qa_beam_major,
-               q.beam_minor AS qa_beam_minor, q.beam_pa AS qa_beam_pa
+               {_first_finite("i.noise_jy", "q.rms_noise")} AS noise_jy,
+               {_first_finite("i.dynamic_range", "q.dynamic_range")} AS dynamic_range,
+               {_first_finite("q.beam_major", "i.beam_major_arcsec")} AS beam_major_arcsec,
+               {_first_finite("q.beam_minor", "i.beam_minor_arcsec")} AS beam_minor_arcsec,
+               {_first_finite("q.beam_pa", "i.beam_pa_deg")} AS beam_pa_deg,
+               {finite("q.num_sources")} AS n_sources, {finite("q.peak_flux")} AS peak_flux_jy, q.overall_quality,
+               {finite("q.timestamp")} AS qa_timestamp, {finite("q.rms_noise")} AS qa_rms_noise,
+               {finite("q.dynamic_range")} AS qa_dynamic_range, {finite("q.beam_major")} AS qa_beam_major,
+               {finite("q.beam_minor")} AS qa_beam_minor, {finite("q.beam_pa")} AS qa_beam_pa
         FROM v_image AS i LEFT JOIN t_image_qa AS q ON q.id = ifnull(
             (SELECT a.id FROM t_image_qa AS a WHERE a.image_path = i.path ORDER BY a.timestamp DESC, a.id DESC LIMIT 1),
             (SELECT b.id FROM t_image_qa AS b WHERE b.ms_path = i.ms_path ORDER BY b.timestamp DESC, b.id DESC LIMIT 1)
         )""",
     "v_frame": f"""
         SELECT i.id, i.path, i.type, ifnull(nullif(i.field_name, ''), nullif(m.field_name, '')) AS field_name,
-               {_IMAGE_RA} AS ra_deg, {_IMAGE_DEC} AS dec_deg, {_OBSERVED_MJD} AS observed_mjd
+               {_first_finite("i.center_ra_deg", "m.pointing_ra_deg", "m.ra_deg")} AS ra_deg,
+               {_first_finite("i.center_dec_deg", "m.pointing_dec_deg", "m.dec_deg")} AS dec_deg,
+               coalesce({_first_finite("m.mid_mjd", "m.start_mjd")},
+                        {finite("i.created_at")} / 86400.0 + 40587.0) AS observed_mjd
         FROM t_images AS i LEFT JOIN t_ms_index AS m ON m.path = i.ms_path""",
     "v_ms": """
         SELECT m.path, m.start_mjd, m.end_mjd, m.mid_mjd, m.processed_at, m.status, m.stage, m.cal_applied,
@@ -145,7 +159,8 @@ JOINS = {
     "v_ms_detail": """
         SELECT m.path, m.processed_at, m.status, m.stage, m.cal_applied, m.pointing_ra_deg, m.pointing_dec_deg,
                (SELECT json_group_array(json_array(c.path, c.table_type)) FROM (
-                   SELECT o.path, o.table_type FROM t_caltables AS o WHERE o.source_ms_path = m.path
+                   SELECT o.path, CASE typeof(o.table_type) WHEN 'text' THEN o.table_type END AS table_type
+                   FROM t_caltables AS o WHERE o.source_ms_path = m.path AND typeof(o.path) = 'text'
                    ORDER BY o.order_index, o.id) AS c) AS calibrators,
                (SELECT c.path FROM t_caltables AS c WHERE c.source_ms_path = m.path
                 ORDER BY c.created_at DESC, c.id DESC LIMIT 1) AS newest_cal_table,

@@ -41,7 +41,7 @@ CAL_COLUMNS = (
     Column("status", Kind.TEXT, "active, retired or failed.", ucd="meta.code.status"),
     Column("cal_field", Kind.TEXT, "Calibrator it was solved on.", ucd="meta.id;obs.field"),
     Column("refant", Kind.TEXT, "Reference antenna.", ucd="meta.id;instr"),
-    Column("source_ms_path", Kind.TEXT, "Measurement set it was solved from.", ucd="meta.file"),
+    Column("source_ms_path", Kind.TEXT, "Measurement set it was solved from.", ucd="meta.id;meta.file"),
     Column("created_at", Kind.TIME, "When it was registered.", ucd="time.creation"),
     Column("valid_start_mjd", Kind.MJD, "First time that it is valid for.", "d", "time.start"),
     Column("valid_end_mjd", Kind.MJD, "Last time that it is valid for.", "d", "time.end"),

@@ -90,8 +90,8 @@ class ImageDetail(NamedTuple):
 
 IMAGE_COLUMNS = (
     Column("id", Kind.IDENTIFIER, "Key of the image.", ucd="meta.id;meta.main"),
-    Column("path", Kind.TEXT, "Path of the image file.", ucd="meta.file"),
-    Column("ms_path", Kind.TEXT, "Measurement set that it was made from.", ucd="meta.file"),
+    Column("path", Kind.TEXT, "Path of the image file.", ucd="meta.id;meta.file"),
+    Column("ms_path", Kind.TEXT, "Measurement set that it was made from.", ucd="meta.id;meta.file"),
     Column("run_id", Kind.TEXT, "Run that made it.", ucd="meta.id", is_filter=False),
     Column("type", Kind.TEXT, "Kind of product: image, pbcor, residual …", ucd="meta.code.class"),
     Column("file_format", Kind.TEXT, "fits or casa.", ucd="meta.code.mime", source="format"),
@@ -113,12 +113,12 @@ IMAGE_COLUMNS = (
     Column("noise_jy", Kind.REAL, "RMS noise per beam.", "Jy/beam", "stat.rms;phot.flux.density"),
     Column("dynamic_range", Kind.REAL, "Peak over noise.", ucd="stat.snr"),
     Column(
-        "beam_major_arcsec", Kind.REAL, "Major axis of the beam (FWHM).", "arcsec", "instr.beam;phys.angSize.smajAxis"
+        "beam_major_arcsec", Kind.REAL, "Major axis of the beam (FWHM).", "arcsec", "phys.angSize.smajAxis;instr.beam"
     ),
     Column(
-        "beam_minor_arcsec", Kind.REAL, "Minor axis of the beam (FWHM).", "arcsec", "instr.beam;phys.angSize.sminAxis"
+        "beam_minor_arcsec", Kind.REAL, "Minor axis of the beam (FWHM).", "arcsec", "phys.angSize.sminAxis;instr.beam"
     ),
-    Column("beam_pa_deg", Kind.REAL, "Position angle of the beam, north through east.", "deg", "instr.beam;pos.posAng"),
+    Column("beam_pa_deg", Kind.REAL, "Position angle of the beam, north through east.", "deg", "pos.posAng;instr.beam"),
     Column("imsize_x", Kind.INTEGER, "Width.", "pixel", "pos.wcs.naxis"),
     Column("imsize_y", Kind.INTEGER, "Height.", "pixel", "pos.wcs.naxis"),
     Column("cellsize_arcsec", Kind.REAL, "Size of a pixel.", "arcsec", "pos.wcs.scale"),

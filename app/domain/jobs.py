@@ -98,7 +98,7 @@ JOB_COLUMNS = (
         ucd="meta.code.status",
         words=STATES,
     ),
-    Column("ms_path", Kind.TEXT, "Measurement set that it processes.", ucd="meta.file"),
+    Column("ms_path", Kind.TEXT, "Measurement set that it processes.", ucd="meta.id;meta.file"),
     Column("stage", Kind.TEXT, "Stage that the measurement set has reached.", ucd="meta.code.status"),
     Column("started_at", Kind.TIME, "When it started.", ucd="time.start"),
     Column("finished_at", Kind.TIME, "When it ended, where that is recorded.", ucd="time.end"),

@@ -101,5 +101,5 @@ MS_COLUMNS = (
     Column("end_mjd", Kind.MJD, "End of the observation.", "d", "time.end;obs"),
     Column("field_name", Kind.TEXT, "Field observed.", ucd="meta.id;obs.field"),
     Column("cal_applied", Kind.BOOLEAN, "Whether calibration was applied.", ucd="meta.code"),
-    Column("imagename", Kind.TEXT, "Its primary image.", ucd="meta.file"),
+    Column("imagename", Kind.TEXT, "Its primary image.", ucd="meta.id;meta.file"),
 )

@@ -101,7 +101,7 @@ class LightCurve(NamedTuple):
 PHOTOMETRY_COLUMNS = (
     Column("id", Kind.IDENTIFIER, "Key of the measurement.", ucd="meta.id;meta.main"),
     Column("source_id", Kind.TEXT, "Source measured.", ucd="meta.id;src"),
-    Column("image_path", Kind.TEXT, "Image it was measured in.", ucd="meta.file"),
+    Column("image_path", Kind.TEXT, "Image it was measured in.", ucd="meta.id;meta.file"),
     Column("ra_deg", Kind.REAL, "Right ascension measured.", "deg", "pos.eq.ra;meta.main"),
     Column("dec_deg", Kind.REAL, "Declination measured.", "deg", "pos.eq.dec;meta.main"),
     Column("mjd", Kind.MJD, "Time of the observation.", "d", "time.epoch;obs"),
@@ -119,7 +119,7 @@ PHOTOMETRY_COLUMNS = (
         "normalized_flux_jy", Kind.REAL, "Flux normalised by reference sources.", "Jy", "phot.flux.density;arith.ratio"
     ),
     Column("normalized_flux_err_jy", Kind.REAL, "Its error.", "Jy", "stat.error;phot.flux.density"),
-    Column("mosaic_path", Kind.TEXT, "Mosaic it was measured in.", ucd="meta.file"),
+    Column("mosaic_path", Kind.TEXT, "Mosaic it was measured in.", ucd="meta.id;meta.file"),
     Column("sep_from_center_deg", Kind.REAL, "Distance from the centre of the image.", "deg", "pos.angDistance"),
 )
 

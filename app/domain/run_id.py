@@ -11,7 +11,7 @@ _ISO_START = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:?\d{2}.*)", re.ASCII)
 
 @lru_cache(maxsize=8192)  # a page is made anew after every commit, mostly of the rows that it had before
 def run_id(ms_path: str | None) -> str | None:
-    """Name of the run that processed a measurement set; ``None`` without a path.
+    """Name of the run that processed a measurement set; ``None`` without a path, or where that is no text.
 
     Notes
     -----
@@ -26,7 +26,7 @@ def run_id(ms_path: str | None) -> str | None:
     >>> run_id("/data/TARGET.ms")
     'job-TARGET'
     """
-    if not ms_path:
+    if not ms_path or not isinstance(ms_path, str):
         return None
     name = ms_path.rstrip("/").rpartition("/")[2]
     stem = name.rpartition(".")[0] or name

@@ -144,10 +144,13 @@ def shows(
     """
     if ra_deg is None or dec_deg is None or not width_arcsec or not height_arcsec:
         return False
-    delta = math.radians(other_ra_deg - ra_deg)
-    centre, other = math.radians(dec_deg), math.radians(other_dec_deg)
-    if math.sin(centre) * math.sin(other) + math.cos(centre) * math.cos(other) * math.cos(delta) <= 0:
-        return False  # on the other side of the sky
+    try:
+        delta = math.radians(other_ra_deg - ra_deg)
+        centre, other = math.radians(dec_deg), math.radians(other_dec_deg)
+        if math.sin(centre) * math.sin(other) + math.cos(centre) * math.cos(other) * math.cos(delta) <= 0:
+            return False  # on the other side of the sky
+    except (TypeError, ValueError):
+        return False  # text in a column of numbers, or infinity
     east = math.cos(other) * math.sin(delta)
     north = math.sin(other) * math.cos(centre) - math.cos(other) * math.sin(centre) * math.cos(delta)
     half_width, half_height = (math.radians(size / ARCSEC_PER_DEGREE) / 2 for size in (width_arcsec, height_arcsec))

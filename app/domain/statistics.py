@@ -97,8 +97,9 @@ def total(counts: Counts, kind: str) -> int:
 def by_stage(counts: Counts) -> dict[str, int]:
     """Measurement sets in each stage; one without a stage is pending."""
     stages = dict.fromkeys(STAGES, 0)
-    for stage, n in counts.get("ms", {}).items():
-        stages[stage or "pending"] = stages.get(stage or "pending", 0) + n
+    for word, n in counts.get("ms", {}).items():
+        stage = word if word and isinstance(word, str) else "pending"
+        stages[stage] = stages.get(stage, 0) + n
     return stages
 
 

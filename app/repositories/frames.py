@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from app.db.pipeline import PipelineDatabase
 from app.domain.errors import NotFound
 from app.domain.pictures import Frame, Pointing
@@ -12,8 +10,9 @@ SAME_POINTING_DEG = 0.5
 
 GET = f"SELECT {', '.join(Pointing._fields)} FROM v_frame WHERE id = :id"
 SAME_SKY = f"""SELECT {", ".join(Frame._fields)} FROM v_frame
-WHERE type IS :type AND (field_name = :field_name OR dec_deg BETWEEN :dec_deg - :reach_deg AND :dec_deg + :reach_deg
-      AND min(abs(ra_deg - :ra_deg), 360.0 - abs(ra_deg - :ra_deg)) <= :ra_reach_deg)
+WHERE type IS :type AND (field_name = :field_name OR CASE
+      WHEN :ra_deg IS NOT NULL AND dec_deg BETWEEN :dec_deg - :reach_deg AND :dec_deg + :reach_deg
+      THEN separation_arcsec(ra_deg, dec_deg, :ra_deg, :dec_deg) <= :reach_deg * 3600.0 END)
 ORDER BY abs(observed_mjd - :observed_mjd), id LIMIT :limit"""
 
 
@@ -36,11 +35,5 @@ class FrameRepository:
             Most images given, the image itself included.
         """
         asked = Pointing(*self._database.row(GET, {"id": image_id}, missing=NotFound("Image", image_id)))
-        values = {**asked._asdict(), "reach_deg": SAME_POINTING_DEG, "limit": limit, "ra_reach_deg": _ra_reach(asked)}
+        values = {**asked._asdict(), "reach_deg": SAME_POINTING_DEG, "limit": limit}
         return [Frame(*row) for row in self._database.rows(SAME_SKY, values)]
-
-
-def _ra_reach(asked: Pointing) -> float:
-    """Half a degree on the sky as a difference of right ascension [deg]: all of it at the poles."""
-    cosine = 0.0 if asked.dec_deg is None else math.cos(math.radians(asked.dec_deg))
-    return min(180.0, SAME_POINTING_DEG / cosine) if cosine > 1e-9 else 180.0

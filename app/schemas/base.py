@@ -3,11 +3,13 @@
 Marshmallow asks every field of every row how to get, check and format its value. Our records are typed already, so a
 function is made for each schema, as :mod:`dataclasses` makes them, that fetches every value by name: as it is where a
 field needs no formatting, through the field's ``wire`` function where it has one, else as marshmallow would format it.
-The output is the same, and a test compares both on every schema.
+The output is the same, and a test compares both on every schema; but what is no number in a column of numbers, where
+marshmallow would raise, is not known.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -51,6 +53,16 @@ class Schema(ma.Schema):
         return self._compiled(obj)
 
 
+def number(value: Any) -> int | float | None:
+    """A number as it is; ``None`` for the text that SQLite lets into a column of numbers."""
+    return value if isinstance(value, int | float) else None
+
+
+def finite(value: Any) -> int | float | None:
+    """A finite number as it is, ``None`` for all else."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
+
+
 def _wire(field: ma.fields.Field[Any]) -> Callable[[Any], Any] | None:
     """How a field formats a value that is not None; ``None`` where it does not."""
     if isinstance(field, Computed):
@@ -71,19 +83,27 @@ def _wire(field: ma.fields.Field[Any]) -> Callable[[Any], Any] | None:
     return wire
 
 
+def _checked(value: str, field: ma.fields.Field[Any]) -> str:
+    """Source of a number's value; the usual type is told apart without a call. JSON has null for what is infinite."""
+    usual = "int" if isinstance(field, ma.fields.Integer) else "float"
+    return f"value if (value := {value}) is None or value.__class__ is {usual} else number(value)"
+
+
 def _compile(schema: Schema) -> Dump:
     """The function that a programmer would write for this schema: one dictionary, its values fetched by name."""
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {"number": number, "finite": finite}
     items, omitted = [], []
-    for number, (name, field) in enumerate(schema.dump_fields.items()):
+    for at, (name, field) in enumerate(schema.dump_fields.items()):
         key, wire = field.data_key or name, _wire(field)
         attribute = field.attribute or name
         assert all(map(str.isidentifier, attribute.split("."))), attribute
         value = f"record.{attribute}"
         if wire is not None:
-            known[f"wire_{number}"] = wire
-            formatted = f"None if (value := {value}) is None else wire_{number}(value)"
-            value = f"wire_{number}(record)" if isinstance(field, Computed) else formatted
+            known[f"wire_{at}"] = wire
+            formatted = f"None if (value := {value}) is None else wire_{at}(value)"
+            value = f"wire_{at}(record)" if isinstance(field, Computed) else formatted
+        elif isinstance(field, ma.fields.Number):
+            value = f"finite({value})" if name in schema.OMIT_NONE else _checked(value, field)
         items.append(f"{key!r}: {value}")
         if name in schema.OMIT_NONE:
             omitted.append(f"    if out[{key!r}] is None: del out[{key!r}]")

@@ -24,6 +24,8 @@ from app.schemas.cones import CONE_FIELDS, cone_of
 LARGEST_OFFSET = 2**53
 MOST_VALUES = 1000
 
+# UCDs of names of things on the sky, and of nothing with a path.
+_OF_NAMES = frozenset({"meta.id;meta.main", "meta.id;src"})
 _PAGE = ("limit", "offset", "cursor", "count", "format")
 
 
@@ -155,7 +157,7 @@ def list_query(
 def _values(column: Column, value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    is_name = column.kind is Kind.TEXT and column.ucd.startswith("meta.id")
+    is_name = column.kind is Kind.TEXT and column.ucd in _OF_NAMES and "meta.file" not in column.ucd
     return tuple(spelled for name in value for spelled in spellings(name)) if is_name else tuple(value)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 DEG_TO_ARCSEC = 3600.0
 
-_VALUE = r"\s*=\s*([-+]?[\d.]+(?:[eEdD][-+]?\d+)?)"
+_VALUE = r"\s*=\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?)"
 _CLEAN_NOTE = re.compile(rf"BMAJ{_VALUE}\s+BMIN{_VALUE}\s+BPA{_VALUE}", re.IGNORECASE)
 
 

@@ -68,9 +68,10 @@ class DownloadService:
             Not one of the files can be read.
         """
         found = self._known(ids)
-        names = names_apart((name, image.path) for name, image in found.items())
+        paths = {name: image.path if isinstance(image.path, str) else "" for name, image in found.items()}
+        names = names_apart(paths.items())
         members = [
-            Member(next(names), found[name].path, name) if name in found else Member("", None, name)
+            Member(next(names), paths[name], name) if name in paths else Member("", None, name)
             for name in dict.fromkeys(ids)
         ]
         self._insist_on_one(members)

@@ -28,8 +28,8 @@ class DataFiles:
         self._roots = roots
         self._databases = databases
 
-    def locate(self, path: str) -> Path:
-        """The real path of a file that may be read.
+    def locate(self, path: str | None) -> Path:
+        """The real path of a file that may be read; what the database knows no path of is not there.
 
         Raises
         ------
@@ -42,6 +42,8 @@ class DataFiles:
         A database is refused without opening it: closing a second handle of the file would silently drop the locks
         SQLite holds in this process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
         """
+        if not isinstance(path, str):
+            raise FileNotAccessible("?")
         name = posixpath.basename(path.rstrip("/"))[:200] or "?"
         try:
             real = os.path.realpath(path, strict=True)

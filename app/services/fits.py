@@ -230,7 +230,7 @@ class RadioImage:
         first, step = self.number(f"CRVAL{axis + 1}"), self.number(f"CDELT{axis + 1}")
         if first is None or not step:
             return 0
-        index = round((1.0 - first) / step + (self.number(f"CRPIX{axis + 1}") or 1.0)) - 1
+        index = round((1.0 - first) / step + (self.number(f"CRPIX{axis + 1}") or 0.0)) - 1
         return index if 0 <= index < self.lengths[axis] else 0
 
     @cached_property

@@ -20,6 +20,8 @@ from app.web.json import encode
 from app.web.media import JSON
 
 _WIRES: dict[Kind, Callable[[Any], Any]] = {Kind.IDENTIFIER: str, Kind.TIME: iso_from_unix, Kind.BOOLEAN: bool}
+# SQLite lets them into a column of numbers, where they stand for nothing.
+_NO_NUMBERS = frozenset({str, bytes})
 
 
 def send_page(page: Page[Any], columns: Sequence[Column], name: str) -> Response:
@@ -96,8 +98,12 @@ def _cell(value: Any) -> str:
 def _objects(rows: Iterable[tuple[Any, ...]], columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
     names = [column.name for column in columns]
     wires = [(column.name, _WIRES[column.kind]) for column in columns if column.kind in _WIRES]
+    numbers = [column.name for column in columns if column.kind.is_number and column.kind not in _WIRES]
     for row in rows:
         found = dict(zip(names, row, strict=True))
+        for name in numbers:
+            if found[name].__class__ in _NO_NUMBERS:
+                found[name] = None
         for name, wire in wires:
             if found[name] is not None:
                 found[name] = wire(found[name])

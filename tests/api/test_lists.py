@@ -284,6 +284,13 @@ def test_votable_describes_its_columns(client: FlaskClient) -> None:
     assert list(table.array["id"]) == ["=S1", "=S2"]
 
 
+def test_path_is_taken_as_it_is_written(client: FlaskClient, pipeline: Pipeline) -> None:
+    for path in ("/stage/images/J12+37.fits", "/stage/images/J12 37.fits"):
+        pipeline.make_image(path=path)
+    found = client.get("/api/v1/images?path=/stage/images/J12%2037.fits").get_json()
+    assert [image["path"] for image in found] == ["/stage/images/J12 37.fits"]
+
+
 def test_limit_of_a_stream_has_no_maximum_and_zero_is_none(client: FlaskClient) -> None:
     assert len(client.get("/api/v1/photometry?format=ndjson&limit=100000").data.splitlines()) == 6
     assert client.get("/api/v1/photometry?format=ndjson&limit=0").data == b""

@@ -290,6 +290,13 @@ def test_image_is_found_with_the_columns_of_obscore(survey: FlaskClient) -> None
     assert found["facility_name"] == "DSA-110"
 
 
+def test_right_ascension_is_between_0_and_360_however_it_is_stored(client: FlaskClient, pipeline: Pipeline) -> None:
+    size = {"imsize_x": 100, "imsize_y": 100, "cellsize_arcsec": 4.0}
+    for ra_deg in (-10.5, 349.5, 0.0):
+        pipeline.make_image(ms_path="/stage/ms/gone.ms", center_ra_deg=ra_deg, center_dec_deg=10.0, **size)
+    assert [row["s_ra"] for row in rows(ask(client, IMAGES))] == [349.5, 349.5, 0.0]
+
+
 def test_images_are_listed_whatever_a_file_knows_of_them(any_pipeline: Pipeline, any_one: FlaskClient) -> None:
     any_pipeline.make_ms()
     any_pipeline.make_image()

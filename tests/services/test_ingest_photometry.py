@@ -230,6 +230,42 @@ def test_parquet_is_read_in_batches(pipeline: Pipeline, tmp_path: Path, monkeypa
     assert {row["flux_jy"] for row in rows(pipeline)} == {0.005}
 
 
+def parquet_catalogue(path: Path, rows: int, **more: Any) -> None:
+    columns = {
+        "source_id": [f"s{number}" for number in range(rows)], "image_path": ["/i.fits"] * rows,
+        "ra_deg": [1.0] * rows, "dec_deg": [2.0] * rows, "mjd": [60000.0] * rows, **more,
+    }  # fmt: skip
+    parquet.write_table(pyarrow.table(columns), path, row_group_size=5, compression="zstd")
+
+
+def test_parquet_with_a_damaged_page_is_refused_and_the_rows_before_stay(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.ingest.photometry.ROWS_PER_TRANSACTION", 5)
+    monkeypatch.setattr("app.services.ingest.tables.PARQUET_ROWS", 5)
+    path = tmp_path / "c.parquet"
+    parquet_catalogue(path, 20, flux_jy=[0.5] * 20)
+    with parquet.ParquetFile(path) as file:
+        page = file.metadata.row_group(2).column(0)
+    content = bytearray(path.read_bytes())
+    start = page.dictionary_page_offset or page.data_page_offset
+    content[start : start + page.total_compressed_size] = b"\xff" * page.total_compressed_size
+    path.write_bytes(content)
+    with pytest.raises(UnreadableTable, match="damaged behind row 10"):
+        ingest(pipeline, path)
+    assert [row["source_id"] for row in rows(pipeline)] == [f"s{number}" for number in range(10)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="lists open files where Linux does")
+def test_parquet_whose_columns_are_refused_is_closed(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "c.parquet"
+    parquet_catalogue(path, 3)
+    with pytest.raises(UnreadableTable, match="No column with a flux") as refused:
+        ingest(pipeline, path)
+    assert refused.traceback, "its frames still hold what they opened"
+    assert path not in [descriptor.readlink() for descriptor in Path("/proc/self/fd").iterdir() if descriptor.exists()]
+
+
 def test_parquet_without_pyarrow_says_what_to_install(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

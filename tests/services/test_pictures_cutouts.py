@@ -146,6 +146,27 @@ def test_image_without_coordinates_cannot_be_cut(tmp_path: Path) -> None:
         cut(write_image(tmp_path / "a.fits", header={"CTYPE1": "X", "CTYPE2": "Y"}))
 
 
+@pytest.mark.parametrize("missing", ["CRPIX1", "CRPIX2"])
+def test_a_reference_pixel_that_is_not_given_is_0_and_moves_too(tmp_path: Path, missing: str) -> None:
+    path = write_image(tmp_path / "a.fits", header={missing: None})
+    whole = WCS(fits.getheader(path))
+    position = whole.pixel_to_world(40.0, 30.0)
+    (hdu,) = cut(path, (position.ra.deg, position.dec.deg))
+    np.testing.assert_array_equal(hdu.data, pixels()[20:40, 30:50])
+    assert WCS(hdu.header).pixel_to_world(10.0, 10.0).separation(position).arcsec < 1e-6
+
+
+def test_other_descriptions_are_not_made_up(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.fits", header={"CTYPE1B": "X", "CRVAL2B": 3.0})
+    (hdu,) = cut(path)
+    assert [card for card in hdu.header if card.startswith("CRPIX")] == ["CRPIX1", "CRPIX2", "CRPIX1B", "CRPIX2B"]
+
+
+def test_extremes_of_the_whole_image_do_not_come_along(tmp_path: Path) -> None:
+    (hdu,) = cut(write_image(tmp_path / "a.fits", header={"DATAMIN": -1.0, "DATAMAX": 9.0}))
+    assert not {"DATAMIN", "DATAMAX"} & set(hdu.header)
+
+
 def test_other_descriptions_of_the_axes_move_too(tmp_path: Path) -> None:
     path = write_image(tmp_path / "a.fits", header={"CRPIX1A": 1.0, "CRPIX2A": 1.0})
     (hdu,) = cut(path)

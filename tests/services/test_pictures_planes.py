@@ -109,6 +109,27 @@ def test_north_is_up_and_east_left_whatever_the_axes(tmp_path: Path, header: dic
     assert offset == pytest.approx([-100.0 * math.sin(math.radians(30)), 100.0 * math.cos(math.radians(30))], abs=6.0)
 
 
+@pytest.mark.parametrize(("name", "flip"), [("east right", (1, -1)), ("south up", (-1, 1)), ("upside down", (-1, -1))])
+@pytest.mark.parametrize("shape", [(NY, NX), (33, 48), (48, 33)])
+def test_mirrored_image_keeps_every_pixel_at_its_place(
+    tmp_path: Path, name: str, flip: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    whole = read(write_image(tmp_path / "a.fits", pixels(shape=shape), header=ORIENTATIONS[name]))
+    plane = north_up(whole)
+    np.testing.assert_array_equal(plane.pixels, whole.pixels[:: flip[0], :: flip[1]])
+    y, x = np.indices(shape)
+    assert plane.wcs is not None
+    assert whole.wcs is not None
+    lay = whole.wcs.pixel_to_world(x, y)[:: flip[0], :: flip[1]]
+    assert plane.wcs.pixel_to_world(x, y).separation(lay).deg.max() < CELL_DEG / 20
+
+
+def test_image_turned_by_a_quarter_keeps_every_pixel(tmp_path: Path) -> None:
+    cards = {"CD1_1": 0.0, "CD1_2": CELL_DEG, "CD2_1": CELL_DEG, "CD2_2": 0.0, "CDELT1": None, "CDELT2": None}
+    whole = read(write_image(tmp_path / "a.fits", header=cards))
+    np.testing.assert_array_equal(north_up(whole).pixels, whole.pixels.T[:, ::-1])
+
+
 @pytest.mark.parametrize("name", ["usual", "FK5"])
 def test_what_lies_well_is_not_touched(tmp_path: Path, name: str) -> None:
     plane = read(image_with_star(tmp_path / "a.fits", ORIENTATIONS[name]))

@@ -66,7 +66,9 @@ def write_image(
         hdu.header.update({f"{name}{number}": card for name, card in cards.items()})
     usual = {"BUNIT": "Jy/beam", "RADESYS": "ICRS", "OBJECT": "3C286", "EXPTIME": 309.12, **BEAM}
     for name, card in {**usual, **(header or {})}.items():
-        if card is not None:
+        if card is None:
+            hdu.header.remove(name, ignore_missing=True)
+        else:
             hdu.header[name] = card
     for note in history:
         hdu.header["HISTORY"] = note

@@ -57,6 +57,15 @@ def test_rows_are_latitude_by_longitude_of_stokes_i(tmp_path: Path, axes: tuple[
         np.testing.assert_array_equal(image.rows(10, 30), plane[10:30])
 
 
+@pytest.mark.parametrize(("reference", "value"), [(0.0, 0.0), (None, 0.0), (1.0, 1.0), (2.0, 2.0)])
+def test_stokes_i_is_found_by_any_reference_pixel(tmp_path: Path, reference: float | None, value: float) -> None:
+    cube = np.stack([pixels(), pixels(2) * 100])
+    cards = {"CRPIX3": reference, "CRVAL3": value}
+    path = write_image(tmp_path / "cube.fits", data=cube, axes=("RA", "DEC", "STOKES"), header=cards)
+    with radio.open_image(path) as image:
+        np.testing.assert_array_equal(image.rows(0, NY), cube[0])
+
+
 def test_the_first_channel_that_holds_a_value_is_measured(tmp_path: Path) -> None:
     cube = np.stack([np.full((NY, NX), np.nan, np.float32), pixels(), pixels(2) * 100])
     path = write_image(tmp_path / "cube.fits", data=cube, axes=("RA", "DEC", "FREQ"))
@@ -108,6 +117,20 @@ def test_a_beam_is_found_in_the_last_clean_note_of_history(tmp_path: Path) -> No
     path = write_image(tmp_path / "h.fits", header={"BMAJ": None, "BMIN": None, "BPA": None}, history=notes)
     got = measured(path)
     assert (got.beam_major_arcsec, got.beam_minor_arcsec, got.beam_pa_deg) == pytest.approx((18.0, 9.0, -45.5))
+
+
+@pytest.mark.parametrize("value", ["1.2.3", ".", "..5", "-", "1.0E", "9E9999"])
+def test_a_clean_note_that_holds_no_number_is_no_beam(tmp_path: Path, value: str) -> None:
+    note = f"AIPS   CLEAN BMAJ= {value} BMIN= 2.5000E-03 BPA= -45.50"
+    path = write_image(tmp_path / "h.fits", header={"BMAJ": None, "BMIN": None, "BPA": None}, history=[note])
+    assert measured(path).beam_major_arcsec is None
+
+
+@pytest.mark.parametrize("value", ["5.0E-03", "5D-3", "+.005", "0.005", "5.e-3"])
+def test_a_clean_note_may_write_its_numbers_in_any_way(tmp_path: Path, value: str) -> None:
+    note = f"AIPS   CLEAN BMAJ= {value} BMIN= 2.5000E-03 BPA= 0."
+    path = write_image(tmp_path / "h.fits", header={"BMAJ": None, "BMIN": None, "BPA": None}, history=[note])
+    assert measured(path).beam_major_arcsec == pytest.approx(18.0)
 
 
 def test_an_image_without_a_beam_is_measured_all_the_same(tmp_path: Path) -> None:

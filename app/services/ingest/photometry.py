@@ -79,7 +79,8 @@ def ingest_photometry(products: WritableDatabase, path: Path, *, advance: Advanc
     Raises
     ------
     UnreadableTable
-        The file cannot be read, or lacks a column that no measurement can be without.
+        The file cannot be read, or lacks a column that no measurement can be without. Where only a part of it cannot,
+        the batches before stay written.
     Busy, DatabaseUnavailable
         The database could not be written; the batches before stay written.
     """

@@ -102,18 +102,24 @@ def _parquet(path: Path) -> Table:
     except ImportError as error:
         raise UnreadableTable("Parquet needs the pyarrow package: pip install 'dsa110-contimg-api[parquet]'") from error
     try:
-        file = parquet.ParquetFile(path)
+        names = parquet.read_schema(path).names
     except (OSError, pyarrow.ArrowException) as error:
         raise UnreadableTable(f"{path.name} is not a readable Parquet file: {error}") from error
-    names = file.schema_arrow.names
-    return Table(names, [None] * len(names), _parquet_rows(file))
+    return Table(names, [None] * len(names), _parquet_rows(path))
 
 
-def _parquet_rows(file: Any) -> Iterator[tuple[str, Sequence[Any]]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The rows; a damaged page is only met when they are read."""
+    import pyarrow
+    from pyarrow import parquet
+
     number = 0
-    with file:
-        for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-            columns = [column.to_pylist() for column in batch.columns]
-            for cells in zip(*columns, strict=True):
-                number += 1
-                yield f"row {number}", cells
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                columns = [column.to_pylist() for column in batch.columns]
+                for cells in zip(*columns, strict=True):
+                    number += 1
+                    yield f"row {number}", cells
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise UnreadableTable(f"{path.name} is damaged behind row {number}: {error}") from error

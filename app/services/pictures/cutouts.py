@@ -10,7 +10,10 @@ from app.services.fits import RadioImage
 from app.services.pictures.planes import Window
 
 # What describes the file rather than the image, or is said anew.
-_DROPPED = ("XTENSION", "EXTNAME", "EXTVER", "PCOUNT", "GCOUNT", "CHECKSUM", "DATASUM", "EXTEND", "INHERIT")
+_DROPPED = (
+    "XTENSION", "EXTNAME", "EXTVER", "PCOUNT", "GCOUNT", "CHECKSUM", "DATASUM", "EXTEND", "INHERIT", "DATAMIN",
+    "DATAMAX",
+)  # fmt: skip
 _SCALING = ("BSCALE", "BZERO", "BLANK")
 _NEGLIGIBLE_PX = 1e-6
 _ALTERNATIVES = ("", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -85,9 +88,10 @@ def _header(image: RadioImage, window: Window, origin: str, *, scaled: bool) -> 
         header.remove(name, ignore_missing=True, remove_all=True)
     for axis, span in ((image.lon, window.x), (image.lat, window.y)):
         for version in _ALTERNATIVES:
-            pixel = image.number(f"CRPIX{axis + 1}{version}")
-            if pixel is not None:
-                header[f"CRPIX{axis + 1}{version}"] = pixel - span.start
+            name = f"{axis + 1}{version}"
+            if any(f"{card}{name}" in header for card in ("CTYPE", "CRPIX", "CRVAL", "CDELT")):
+                # Not given, the reference pixel is 0 (FITS standard 4.0, section 8.2).
+                header[f"CRPIX{name}"] = (image.number(f"CRPIX{name}") or 0.0) - span.start
     beam = image.beam()
     if "BMAJ" not in header and beam is not None:
         header["BMAJ"] = (beam.major_arcsec / 3600.0, "[deg]")

@@ -195,6 +195,7 @@ def _upright(plane: Plane) -> tuple[Any, tuple[int, int]] | None:
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval = [centre.ra.deg, centre.dec.deg]
+    wcs.wcs.crpix = [1.0, 1.0]  # positions below run from the centre
     wcs.wcs.cdelt = [-cell_deg, cell_deg]
     wcs.wcs.radesys = "ICRS"
     xs, ys = np.linspace(-0.5, nx - 0.5, 33), np.linspace(-0.5, ny - 0.5, 33)

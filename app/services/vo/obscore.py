@@ -41,7 +41,7 @@ def row(image: Observation, base: str) -> tuple[Any, ...]:
         FITS,
         _size_kbyte(image),
         image.field_name,
-        image.ra_deg,
+        None if image.ra_deg is None else image.ra_deg % 360.0,  # some are stored as -180 to 180
         image.dec_deg,
         diameter_deg(image),
         region(image),

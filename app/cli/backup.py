@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from app.config import Settings
 from app.domain.backups import Manifest
+
+if TYPE_CHECKING:
+    from app.services.restore import Restored
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -45,19 +49,23 @@ def backup(directory: Path, pipeline: bool, keep: int | None, prune: bool) -> No
 def restore(backup: Path, pipeline: bool, online: bool, check: bool) -> None:
     """Put BACKUP, a directory made by `backup`, back to where the environment says its databases lie.
 
-    Nothing is changed unless the whole backup is sound and no database is in use, or --online is given. Workers must be
-    stopped in any case where the queue is put back.
+    Nothing is changed unless the whole backup is sound and no database is in use, or --online is given; and not before
+    every database is locked. Workers must be stopped in any case where the queue is put back.
     """
-    from app.services.backup import BackupService
+    from app.services.backup_contents import verify
+    from app.services.restore import RestoreService
 
-    service = BackupService(Settings.from_environment())
+    settings = Settings.from_environment()
     if check:
-        _tell(service.verify(backup))
+        _tell(verify(backup))
         return
-    for done in service.restore(backup, pipeline=pipeline, online=online):
-        click.echo(f"{done.name}: {'restored within' if done.poured else 'put at'} {done.target}")
-        if done.kept is not None:
-            click.echo(f"  what was there: {done.kept}")
+    RestoreService(settings).restore(backup, pipeline=pipeline, online=online, tell=_tell_restored)
+
+
+def _tell_restored(done: Restored) -> None:
+    click.echo(f"{done.name}: {'restored within' if done.poured else 'put at'} {done.target}")
+    if done.kept is not None:
+        click.echo(f"  what was there: {done.kept}")
 
 
 def _tell_removed(names: tuple[str, ...]) -> None:

@@ -120,8 +120,22 @@ def takes(target: Path, source: Path) -> bool:
     return len(sizes) == 1
 
 
-def pour(source: Path, target: Path, name: str, *, timeout_s: float) -> None:
+def pour(
+    source: Path, target: Path, name: str, *, timeout_s: float, while_locked: Callable[[], object] = lambda: None
+) -> None:
     """Give a database the content of a copy in one transaction, whoever has it open.
+
+    Parameters
+    ----------
+    source, target
+        The copy, and the database.
+    name
+        Logical name of the database, for errors.
+    timeout_s
+        How long to wait for other writers [s].
+    while_locked
+        Called once nobody else can write to the database and before others see anything new: what it raises leaves the
+        database as it was.
 
     Raises
     ------
@@ -129,13 +143,31 @@ def pour(source: Path, target: Path, name: str, *, timeout_s: float) -> None:
         Another process kept it locked for ``timeout_s``.
     DatabaseUnavailable
         It cannot be written to, or has pages of another size (:func:`takes`).
+
+    Notes
+    -----
+    The first step of SQLite's backup locks the target, the one that copies the last page commits. All pages but one are
+    copied by the first. A database of one page, which has no table, is committed by it.
     """
     try:
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as read,
             closing(connect(target, busy_timeout_s=0)) as written,
         ):
-            read.backup(written, sleep=_BETWEEN_ATTEMPTS_S, progress=_patience(name, timeout_s))
+            (pages,) = read.execute("PRAGMA page_count").fetchone()
+            patience, locked = _patience(name, timeout_s), False
+            if pages == 1:
+                locked = True
+                while_locked()
+
+            def progress(status: int, remaining: int, total: int) -> None:
+                nonlocal locked
+                patience(status, remaining, total)
+                if status == sqlite3.SQLITE_OK and not locked:
+                    locked = True
+                    while_locked()
+
+            read.backup(written, pages=max(1, pages - 1), sleep=_BETWEEN_ATTEMPTS_S, progress=progress)
     except sqlite3.Error as error:
         raise translate(error, name) from error
 

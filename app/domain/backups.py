@@ -20,6 +20,12 @@ class BackupRefused(ContimgError):
     code = "BACKUP_REFUSED"
 
 
+class RestoreIncomplete(ContimgError):
+    """Some databases of a backup were put back, then one could not be."""
+
+    code = "RESTORE_INCOMPLETE"
+
+
 class BackupFile(NamedTuple):
     """One database in a backup.
 

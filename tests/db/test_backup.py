@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,15 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.config import Settings
-from app.db import backup
+from app.db import backup, state
 from app.db.state import StateDatabase
-from app.domain.backups import BackupRefused, directory_name, outdated
+from app.domain.backups import BackupRefused, RestoreIncomplete, directory_name, outdated
 from app.domain.errors import Busy, DatabaseUnavailable
 from app.queue.engine import Engine
 from app.queue.heartbeat import Heart
 from app.services.backup import BackupService
+from app.services.backup_contents import verify
+from app.services.restore import RestoreService
 from tests.support.faults import NAMESPACE, may_mount
 from tests.support.pipeline import Pipeline
 from tests.support.server import ROOT
@@ -134,6 +137,11 @@ def service(settings: Settings) -> BackupService:
     return BackupService(settings)
 
 
+@pytest.fixture
+def restorer(settings: Settings) -> RestoreService:
+    return RestoreService(settings)
+
+
 def remember(settings: Settings, value: int) -> None:
     state = StateDatabase(settings.api_state_dir)
     with state.transaction() as connection:
@@ -213,7 +221,7 @@ def test_backup_holds_our_files_and_a_manifest_that_proves_them(
     assert [file.name for file in made.manifest.files] == ["api", "queue"]
     assert all(len(file.sha256) == 64 and file.bytes > 0 for file in made.manifest.files)
     assert made.manifest.left_out["products"] == "the pipeline's databases were not asked for"
-    assert service.verify(made.directory) == made.manifest
+    assert verify(made.directory) == made.manifest
 
 
 def test_pipelines_files_are_copied_on_request_and_each_once(
@@ -389,13 +397,13 @@ def test_names_sort_by_age_and_two_in_a_second_differ() -> None:
 
 
 def test_restored_state_is_the_one_that_was_backed_up(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     remember(settings, 2)
     inode = (settings.api_state_dir / "api.sqlite3").stat().st_ino
-    done = service.restore(made.directory)
+    done = restorer.restore(made.directory)
     assert [(item.name, item.poured) for item in done] == [("api", True), ("queue", True)]
     assert remembered(settings) == 1
     assert (settings.api_state_dir / "api.sqlite3").stat().st_ino == inode
@@ -403,7 +411,7 @@ def test_restored_state_is_the_one_that_was_backed_up(
 
 
 def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
@@ -412,7 +420,7 @@ def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
     own.write_bytes(b"garbage " * 1000)
     own.chmod(0o640)
     Path(f"{own}-wal").write_bytes(b"a log of the damaged file")
-    done = {item.name: item for item in service.restore(made.directory)}
+    done = {item.name: item for item in restorer.restore(made.directory)}
     assert (done["api"].poured, done["queue"].poured, done["queue"].kept) == (False, False, None)
     kept = done["api"].kept
     assert kept is not None
@@ -425,25 +433,25 @@ def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 def test_what_root_restores_belongs_to_the_user_of_the_directory(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     own = settings.api_state_dir / "api.sqlite3"
     own.unlink()
     os.chown(settings.api_state_dir, 65534, 65534)
-    service.restore(made.directory)
+    restorer.restore(made.directory)
     assert (own.stat().st_uid, own.stat().st_gid) == (65534, 65534)
 
 
 def test_pipelines_files_are_left_alone_unless_asked_for(
-    service: BackupService, pipeline: Pipeline, tmp_path: Path
+    service: BackupService, restorer: RestoreService, pipeline: Pipeline, tmp_path: Path
 ) -> None:
     pipeline.make_image()
     made = service.make(tmp_path / "backups", pipeline=True)
     pipeline.connection.execute("DELETE FROM images")
     pipeline.connection.commit()
-    service.restore(made.directory)
+    restorer.restore(made.directory)
     assert pipeline.connection.execute("SELECT count(*) FROM images").fetchone() == (0,)
 
 
@@ -463,14 +471,19 @@ def test_pipelines_files_are_left_alone_unless_asked_for(
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_backup_that_is_not_whole_changes_nothing(
-    service: BackupService, settings: Settings, tmp_path: Path, spoil: Callable[[Path], object], words: str
+    service: BackupService,
+    restorer: RestoreService,
+    settings: Settings,
+    tmp_path: Path,
+    spoil: Callable[[Path], object],
+    words: str,
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     remember(settings, 2)
     spoil(made.directory)
     with pytest.raises(BackupRefused, match=words):
-        service.restore(made.directory)
+        restorer.restore(made.directory)
     assert remembered(settings) == 2
 
 
@@ -510,28 +523,28 @@ def test_lock_of_a_connection_tells_of_processes_whose_files_cannot_be_seen(
 
 
 def test_database_in_use_is_not_restored_unless_asked_for(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     remember(settings, 2)
     with running(HOLDER, settings.api_state_dir / "api.sqlite3") as holder:
         with pytest.raises(BackupRefused, match=rf"api is in use by {holder.pid} "):
-            service.restore(made.directory)
+            restorer.restore(made.directory)
         assert remembered(settings) == 2
-        service.restore(made.directory, online=True)
+        restorer.restore(made.directory, online=True)
     assert remembered(settings) == 1
 
 
 def test_damaged_database_in_use_is_never_replaced_under_its_user(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     made = service.make(tmp_path / "backups")
     own = settings.api_state_dir / "api.sqlite3"
     with running(HOLDER, own):
         own.write_bytes(b"garbage " * 1000)
         with pytest.raises(BackupRefused, match="damaged or of another kind, and in use"):
-            service.restore(made.directory, online=True)
+            restorer.restore(made.directory, online=True)
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
@@ -551,20 +564,119 @@ def test_restore_under_load_shows_the_old_or_the_new_and_nothing_in_between(tmp_
     assert mode_of(path) == mode
 
 
-def test_queue_is_not_put_back_under_workers(service: BackupService, settings: Settings, tmp_path: Path) -> None:
+def make_older(directory: Path, version: int) -> None:
+    """Let the backup be one that was made by a version of this service whose own database was at that step."""
+    path = directory / "api.sqlite3"
+    path.unlink()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for script in state.steps()[:version]:
+            connection.executescript(script)
+        connection.execute("CREATE TABLE remembered (n INTEGER)")
+        connection.execute("INSERT INTO remembered VALUES (1)")
+        connection.execute(f"PRAGMA user_version = {version}")
+    edit_manifest(directory, bytes=path.stat().st_size, sha256=backup.digest(path), version=version)
+
+
+@pytest.mark.parametrize("way", ["poured", "put"])
+def test_own_database_of_an_older_version_is_brought_up_to_date_before_anybody_sees_it(
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path, way: str
+) -> None:
+    made = service.make(tmp_path / "backups")
+    make_older(made.directory, version=1)
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    kept_open = StateDatabase(settings.api_state_dir)
+    names = kept_open.rows(tables, {})
+    if way == "put":
+        kept_open.close()
+        kept_open.path.unlink()
+    restorer.restore(made.directory, online=True)
+    with closing(sqlite3.connect(kept_open.path)) as looked:
+        assert looked.execute("PRAGMA user_version").fetchone() == (len(state.steps()),)
+    assert set(kept_open.rows(tables, {})) == {*names, ("remembered",)}
+    kept_open.close()
+    assert remembered(settings) == 1
+    assert list(settings.api_state_dir.glob(".contimg-*")) == []
+
+
+def test_database_that_is_locked_keeps_the_others_from_being_put_back(
+    service: BackupService, restorer: RestoreService, settings: Settings, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups", pipeline=True)
+    remember(settings, 2)
+    told: list[str] = []
+    with closing(sqlite3.connect(pipeline.products_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        impatient = RestoreService(replace(settings, busy_timeout_s=0.2))
+        with pytest.raises(Busy, match="products"):
+            impatient.restore(made.directory, pipeline=True, online=True, tell=lambda done: told.append(done.name))
+    assert (told, remembered(settings)) == ([], 2)
+    restorer.restore(made.directory, pipeline=True, online=True, tell=lambda done: told.append(done.name))
+    assert (told, remembered(settings)) == (["api", "queue", "products", "cal_registry"], 1)
+
+
+def test_what_was_put_back_and_what_was_not_is_said_where_one_fails(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups", pipeline=True)
+    remember(settings, 2)
+    (settings.api_state_dir / "queue.sqlite3").unlink()
+    (tmp_path / "file").touch()
+    restorer = RestoreService(replace(settings, products_db=tmp_path / "file" / "products.sqlite3"))
+    with pytest.raises(
+        RestoreIncomplete,
+        match=r"File exists\. Put back already: queue\. Not put back: api, products, cal_registry\.",
+    ):
+        restorer.restore(made.directory, pipeline=True)
+    assert (settings.api_state_dir / "queue.sqlite3").exists()
+    assert remembered(settings) == 2
+
+
+@pytest.mark.parametrize("tables", [0, 2])
+def test_pouring_that_is_called_off_while_locked_changes_nothing(tmp_path: Path, tables: int) -> None:
+    path = make_pair(tmp_path / "live.sqlite3")
+    source = make_pair(tmp_path / "old.sqlite3", "delete", left=7) if tables else tmp_path / "empty.sqlite3"
+    if not tables:
+        with closing(sqlite3.connect(source)) as connection:
+            connection.execute("PRAGMA user_version = 1")
+
+    def call_off() -> None:
+        assert pair(path) == {"left": 0, "right": 0}
+        raise Busy("Another one is locked")
+
+    with pytest.raises(Busy, match="Another one"):
+        backup.pour(source, path, "live", timeout_s=1, while_locked=call_off)
+    assert pair(path) == {"left": 0, "right": 0}
+    backup.pour(source, path, "live", timeout_s=1)
+
+
+def test_two_databases_are_not_poured_into_one_file(
+    service: BackupService, settings: Settings, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    made = service.make(tmp_path / "backups", pipeline=True)
+    restorer = RestoreService(replace(settings, cal_registry_db=settings.products_db))
+    with pytest.raises(BackupRefused, match="products and cal_registry are two"):
+        restorer.restore(made.directory, pipeline=True)
+
+
+def test_queue_is_not_put_back_under_workers(
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
+) -> None:
     made = service.make(tmp_path / "backups")
     engine = Engine("", settings.queue_name, settings.api_state_dir)
     heart = Heart(engine, every_s=5, concurrency=1, running=list)
     heart.beat()
     with pytest.raises(BackupRefused, match="Workers are at work"):
-        service.restore(made.directory, online=True)
+        restorer.restore(made.directory, online=True)
     heart.stop()
-    service.restore(made.directory)
+    restorer.restore(made.directory)
     engine.close()
 
 
 def test_file_with_pages_of_another_size_is_put_in_place(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
@@ -574,7 +686,7 @@ def test_file_with_pages_of_another_size_is_put_in_place(
         connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE other (n)")
-    done = {item.name: item.poured for item in service.restore(made.directory)}
+    done = {item.name: item.poured for item in restorer.restore(made.directory)}
     assert done == {"api": False, "queue": True}
     assert remembered(settings) == 1
 

@@ -11,15 +11,25 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from app.config import Settings
 from app.db import backup
-from app.domain.backups import FORMAT, MANIFEST, BackupFile, BackupRefused, Manifest, directory_name, outdated
+from app.domain.backups import (
+    FORMAT,
+    MANIFEST,
+    BackupFile,
+    BackupRefused,
+    Manifest,
+    Rotation,
+    dated_after,
+    directory_name,
+    outdated,
+)
 from app.queue import engine
 from app.services.backup_contents import OF_PIPELINE, OURS, file_name, places, verify, write_manifest
 from app.version import VERSION
@@ -29,11 +39,11 @@ _LOCK = ".contimg-lock"
 
 
 class Made(NamedTuple):
-    """A backup that was made, and older ones that were removed for it."""
+    """A backup that was made, and what became of older ones."""
 
     directory: Path
     manifest: Manifest
-    removed: tuple[str, ...]
+    rotation: Rotation
 
 
 class BackupService:
@@ -65,33 +75,33 @@ class BackupService:
         Raises
         ------
         BackupRefused
-            There is nothing to back up, no room for it, or another backup is being made in the same place.
+            There is nothing to back up, no room for it, ``parent`` cannot be written to, or another backup is being
+            made there.
         Busy, DatabaseUnavailable
             A database cannot be read, or is damaged. Nothing of the backup is left behind.
         """
         sources, left_out = self._sources(pipeline)
         if not sources:
             raise BackupRefused("There is nothing to back up yet: " + "; ".join(left_out.values()) + ".")
-        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone_in(parent):
-            taken = os.listdir(parent)
-            name = directory_name(time.time(), taken)
-            unfinished = parent / f"{_UNFINISHED}{name}"
-            try:
-                unfinished.mkdir(mode=0o700)
-                manifest = self._fill(unfinished, sources, left_out)
-                unfinished.rename(parent / name)
-            except BaseException as error:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                if isinstance(error, OSError):
-                    raise BackupRefused(f"The backup cannot be written to {parent}: {error.strerror}.") from error
-                raise
-            backup.sync_directory(parent)
-            # The new one is not among those that may go, even if the clock was put back.
-            removed = _remove_outdated(parent, taken, keep - 1) if keep is not None else ()
-        return Made(parent / name, manifest, removed)
+        with _refusing(parent):
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone_in(parent):
+                at, older = time.time(), _directories(parent)
+                name = directory_name(at, os.listdir(parent))
+                unfinished = parent / f"{_UNFINISHED}{name}"
+                try:
+                    unfinished.mkdir(mode=0o700)
+                    manifest = self._fill(unfinished, sources, left_out)
+                    unfinished.rename(parent / name)
+                except BaseException:
+                    shutil.rmtree(unfinished, ignore_errors=True)
+                    raise
+                backup.sync_directory(parent)
+                # The new one is not among those that may go, even if the clock was put back.
+                rotation = _rotate(parent, older, keep - 1, at) if keep is not None else Rotation()
+        return Made(parent / name, manifest, rotation)
 
-    def prune(self, parent: Path, keep: int) -> tuple[str, ...]:
+    def prune(self, parent: Path, keep: int) -> Rotation:
         """Remove all but the newest backups below ``parent`` without making one: where the disk has no room for it.
 
         Parameters
@@ -104,17 +114,21 @@ class BackupService:
         Raises
         ------
         BackupRefused, DatabaseUnavailable
-            The newest is not whole, or there is none, or one is being made. Nothing was removed.
+            The newest is not whole, or there is none but such as are dated in the future, or one is being made.
+            Nothing was removed.
         """
-        if not parent.is_dir():
-            raise BackupRefused(f"There are no backups: {parent} is no directory.")
-        with _alone_in(parent):
-            taken = os.listdir(parent)
-            backups = outdated(taken, 0)
-            if not backups:
-                raise BackupRefused(f"There are no backups in {parent}.")
-            verify(parent / backups[-1])
-            return _remove_outdated(parent, taken, keep)
+        with _refusing(parent):
+            if not parent.is_dir():
+                raise BackupRefused(f"There are no backups: {parent} is no directory.")
+            with _alone_in(parent):
+                at, names = time.time(), _directories(parent)
+                in_future = dated_after(names, at)
+                backups = outdated(set(names) - set(in_future), 0)
+                if not backups:
+                    but = f" but such as are dated in the future: {', '.join(in_future)}" if in_future else ""
+                    raise BackupRefused(f"There are no backups in {parent}{but}.")
+                verify(parent / backups[-1])
+                return _rotate(parent, names, keep, at)
 
     def _sources(self, pipeline: bool) -> tuple[dict[str, Path], dict[str, str]]:
         """Files to copy by name, and what is left out with the reason."""
@@ -150,11 +164,37 @@ class BackupService:
         return manifest
 
 
-def _remove_outdated(parent: Path, names: list[str], keep: int) -> tuple[str, ...]:
-    removed = tuple(outdated(names, keep))
-    for name in removed:
-        shutil.rmtree(parent / name)
-    return removed
+def _directories(parent: Path) -> list[str]:
+    """Names of what may be a backup of ours: one that was moved away and left a link is its owner's to remove."""
+    with os.scandir(parent) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _rotate(parent: Path, names: Sequence[str], keep: int, at: float) -> Rotation:
+    """Remove all but the newest; one that cannot be removed does not keep the others from it.
+
+    What is dated after ``at`` was made while a clock was ahead. It may be older than any other, or the newest: it is
+    neither counted nor removed.
+    """
+    in_future = dated_after(names, at)
+    removed, failed = [], {}
+    for name in outdated(set(names) - set(in_future), keep):
+        try:
+            shutil.rmtree(parent / name)
+        except OSError as error:
+            failed[name] = str(error.strerror)
+        else:
+            removed.append(name)
+    return Rotation(tuple(removed), tuple(in_future), failed)
+
+
+@contextmanager
+def _refusing(parent: Path) -> Iterator[None]:
+    """Say in one sentence what the file system has against it."""
+    try:
+        yield
+    except OSError as error:
+        raise BackupRefused(f"{parent} cannot be used for backups: {error.strerror}.") from error
 
 
 @contextmanager
@@ -166,5 +206,10 @@ def _alone_in(parent: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise BackupRefused(f"Another backup is being made in {parent}.") from error
         for left in parent.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(left)
+            # No backup is put off for what cannot be removed, or for what somebody else gave such a name.
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()
         yield

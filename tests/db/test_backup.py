@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +23,7 @@ from app.cli import main
 from app.config import Settings
 from app.db import backup, state
 from app.db.state import StateDatabase
-from app.domain.backups import BackupRefused, RestoreIncomplete, directory_name, outdated
+from app.domain.backups import BackupRefused, RestoreIncomplete, Rotation, directory_name, outdated
 from app.domain.errors import Busy, DatabaseUnavailable
 from app.queue.engine import Engine
 from app.queue.heartbeat import Heart
@@ -262,6 +264,49 @@ def test_what_a_killed_backup_left_is_cleared_away(service: BackupService, tmp_p
     assert sorted(entry.name for entry in made.directory.parent.iterdir()) == [".contimg-lock", made.directory.name]
 
 
+def test_file_with_the_name_of_what_a_killed_backup_left_is_no_obstacle(service: BackupService, tmp_path: Path) -> None:
+    parent = tmp_path / "backups"
+    parent.mkdir()
+    (parent / ".contimg-unfinished-notes").touch()
+    (parent / ".contimg-unfinished-link").symlink_to(tmp_path)
+    assert service.make(parent).directory.is_dir()
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file/backups", "Not a directory"),
+        ("file", "File exists"),
+        ("locked", "Is a directory"),
+        ("x" * 300, "too long"),
+    ],
+)
+def test_place_that_cannot_be_used_for_backups_is_refused_in_a_sentence(
+    service: BackupService, tmp_path: Path, place: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "locked" / ".contimg-lock").mkdir(parents=True)
+    with pytest.raises(BackupRefused, match=rf"cannot be used for backups: .*{reason}"):
+        service.make(tmp_path / place)
+
+
+@pytest.mark.skipif(not may_mount(), reason="no file system can be mounted here")
+def test_place_on_a_file_system_that_is_read_only_is_refused_in_a_sentence(settings: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "small"
+    (place / "contimg-20200101T000000Z").mkdir(parents=True)
+    command = f"{sys.executable} -c 'from app.cli import main; main()' backup {place}"
+    script = f"mount --bind {place} {place} && mount -o remount,bind,ro {place} && cd {ROOT} || exit 9; {command}"
+    environ = {"PATH": os.environ["PATH"], "DSA110_ENV": "testing"}
+    environ["DSA110_API_STATE_DIR"] = str(settings.api_state_dir)
+    for options in ("", " --keep 1 --prune"):
+        done = subprocess.run(
+            [*NAMESPACE, "sh", "-c", script + options], env=environ, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr.splitlines()[1:]) == (1, [])
+        assert "cannot be used for backups: Read-only file system." in done.stderr
+
+
 def test_backup_killed_under_way_never_has_the_name_of_one(settings: Settings, tmp_path: Path) -> None:
     script = (
         "import os, signal\nfrom app.db import backup\n"
@@ -296,7 +341,7 @@ def test_rotation_keeps_the_newest_and_touches_nothing_else(service: BackupServi
     for name in ("contimg-20200101T000000Z", "contimg-20210101T000000Z", "my-own", "contimg-notes"):
         (parent / name).mkdir(parents=True)
     made = service.make(parent, keep=2)
-    assert made.removed == ("contimg-20200101T000000Z",)
+    assert made.rotation.removed == ("contimg-20200101T000000Z",)
     assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {
         "contimg-20210101T000000Z", "my-own", "contimg-notes", made.directory.name,
     }  # fmt: skip
@@ -307,9 +352,9 @@ def test_pruning_makes_room_without_making_a_backup_first(service: BackupService
     names = [service.make(parent).directory.name for _ in range(4)]
     (parent / ".contimg-unfinished-contimg-20200101T000000Z").mkdir()
     (parent / "my-own").mkdir()
-    assert service.prune(parent, keep=2) == tuple(names[:2])
+    assert service.prune(parent, keep=2).removed == tuple(names[:2])
     assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {*names[2:], "my-own"}
-    assert service.prune(parent, keep=2) == ()
+    assert service.prune(parent, keep=2).removed == ()
 
 
 @pytest.mark.parametrize(
@@ -373,12 +418,43 @@ def test_pruning_wants_to_know_how_many_to_keep(settings: Settings, tmp_path: Pa
     assert "--keep" in refused.output
 
 
-def test_rotation_never_removes_the_one_just_made(service: BackupService, tmp_path: Path) -> None:
-    """The clock was put back, so that every other looks newer."""
+def test_backup_dated_in_the_future_is_neither_counted_nor_removed(service: BackupService, tmp_path: Path) -> None:
+    """Made while a clock was ahead, or else the clock is wrong now: nobody can tell which is the newest."""
     parent = tmp_path / "backups"
-    (parent / "contimg-29990101T000000Z").mkdir(parents=True)
-    assert service.make(parent, keep=1).directory.is_dir()
-    assert len([entry for entry in parent.iterdir() if entry.is_dir()]) == 1
+    ahead = "contimg-29990101T000000Z"
+    (parent / ahead).mkdir(parents=True)
+    with pytest.raises(BackupRefused, match=f"no backups in .* but such as are dated in the future: {ahead}"):
+        service.prune(parent, keep=1)
+    first = service.make(parent, keep=1)
+    assert first.rotation == ((), (ahead,), {})
+    second = service.make(parent, keep=2)
+    assert second.rotation.removed == ()
+    assert service.prune(parent, keep=1) == ((first.directory.name,), (ahead,), {})
+    assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {second.directory.name, ahead}
+
+
+def test_rotation_goes_on_past_a_link_and_what_cannot_be_removed(
+    service: BackupService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = tmp_path / "backups"
+    moved = tmp_path / "larger disk" / "contimg-20190101T000000Z"
+    moved.mkdir(parents=True)
+    for name in ("contimg-20200101T000000Z", "contimg-20210101T000000Z", "contimg-20220101T000000Z"):
+        (parent / name).mkdir(parents=True)
+    (parent / moved.name).symlink_to(moved)
+    (parent / "contimg-20180101T000000Z").touch()
+    really = shutil.rmtree
+
+    def rmtree(path: Path, **options: bool) -> None:
+        if path.name == "contimg-20200101T000000Z":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        really(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    made = service.make(parent, keep=2)
+    assert made.rotation.removed == ("contimg-20210101T000000Z",)
+    assert made.rotation.failed == {"contimg-20200101T000000Z": "Permission denied"}
+    assert moved.is_dir()
 
 
 def test_names_sort_by_age_and_two_in_a_second_differ() -> None:
@@ -707,6 +783,19 @@ def test_commands_say_where_the_backup_is_and_put_it_back(settings: Settings, tm
     assert restored.exit_code == 0, restored.output
     assert f"api: restored within {settings.api_state_dir / 'api.sqlite3'}" in restored.output
     assert remembered(settings) == 1
+
+
+def test_old_backups_that_cannot_be_removed_fail_the_command_once_there_is_a_new_one(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"DSA110_ENV": "testing", "DSA110_API_STATE_DIR": str(settings.api_state_dir)}
+    rotation = Rotation((), ("contimg-29990101T000000Z",), {"contimg-20200101T000000Z": "Permission denied"})
+    monkeypatch.setattr("app.services.backup._rotate", lambda *_: rotation)
+    done = CliRunner().invoke(main, ["backup", str(tmp_path), "--keep", "1"], env=environ)
+    assert done.exit_code == 1
+    assert f"\n{tmp_path}/contimg-" in done.output
+    assert "left alone, dated in the future: contimg-29990101T000000Z\n" in done.output
+    assert "Old backups cannot be removed: contimg-20200101T000000Z: Permission denied." in done.output
 
 
 def test_directory_of_backups_given_for_a_backup_names_those_in_it(settings: Settings, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -175,8 +176,10 @@ def pour(
 def put(source: Path, target: Path) -> Path | None:
     """Put a copy in the place of a file that nobody has open; where the file that was there is kept, if there was one.
 
-    What lay beside that file (a log of its own) is kept with it: the new file must not be read with it.
+    What lay beside that file (a log of its own) is kept with it: the new file must not be read with it. A link stays;
+    what it leads to is replaced.
     """
+    target = _real(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.restored-{os.getpid()}")
     try:
@@ -199,7 +202,9 @@ def holders(path: Path) -> list[Holder]:
     -----
     Of a database in WAL mode, SQLite's own lock tells of any user's process; the others are found by their open files.
     """
-    found = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has_open(pid, _identities(path))}
+    path = _real(path)
+    identities = _identities(path)
+    found = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has_open(pid, identities)}
     locking = _locking_pid(Path(f"{path}-shm"))
     if locking is not None:
         found.add(locking)
@@ -213,6 +218,11 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _real(path: Path) -> Path:
+    """A file without the links that lead to it: SQLite names a database's log and its index after that."""
+    return Path(os.path.realpath(path))
 
 
 def _patience(name: str, timeout_s: float) -> Callable[[int, int, int], None]:
@@ -244,11 +254,17 @@ def _set_aside(path: Path) -> Path | None:
         for ending in COMPANIONS:
             Path(f"{path}{ending}").unlink(missing_ok=True)
         return None
-    kept = path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    kept = _free_name(f"{path}.replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     for ending in COMPANIONS:
         with suppress(FileNotFoundError):
             Path(f"{path}{ending}").rename(f"{kept}{ending}")
     return path.rename(kept)
+
+
+def _free_name(stem: str) -> Path:
+    """The stem, or with a number where that is taken: what was set aside is somebody's only copy."""
+    numbered = itertools.chain((stem,), (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(Path(name) for name in numbered if not any(os.path.lexists(name + end) for end in ("", *COMPANIONS)))
 
 
 def _identities(path: Path) -> set[tuple[int, int]]:

@@ -507,6 +507,43 @@ def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
     assert remembered(settings) == 1
 
 
+def test_files_set_aside_within_a_second_do_not_overwrite_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda *_: "20260101T000000Z")
+    target, source = tmp_path / "live.sqlite3", tmp_path / "copy.sqlite3"
+    source.write_bytes(b"third")
+    kept = []
+    for content in (b"first", b"second"):
+        target.write_bytes(content)
+        Path(f"{target}-wal").write_bytes(b"log of the " + content)
+        kept.append(backup.put(source, target))
+    stem = f"{target}.replaced-20260101T000000Z"
+    assert kept == [Path(stem), Path(f"{stem}-2")]
+    assert [path.read_bytes() for path in kept if path] == [b"first", b"second"]
+    assert Path(f"{stem}-wal").read_bytes() == b"log of the first"
+    assert Path(f"{stem}-2-wal").read_bytes() == b"log of the second"
+
+
+def test_what_a_link_leads_to_is_replaced_with_the_log_beside_it(tmp_path: Path) -> None:
+    target, link, source = tmp_path / "disk" / "live.sqlite3", tmp_path / "link.sqlite3", tmp_path / "copy.sqlite3"
+    target.parent.mkdir()
+    target.write_bytes(b"damaged")
+    Path(f"{target}-wal").write_bytes(b"log")
+    source.write_bytes(b"whole")
+    link.symlink_to(target)
+    kept = backup.put(source, link)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"whole"
+    assert kept is not None
+    assert (kept.parent, kept.read_bytes(), Path(f"{kept}-wal").read_bytes()) == (target.parent, b"damaged", b"log")
+    assert not Path(f"{target}-wal").exists()
+    target.unlink()
+    Path(f"{target}-wal").write_bytes(b"log of a file that is lost")
+    assert backup.put(source, link) is None
+    assert [entry.name for entry in target.parent.glob("live.sqlite3*-wal")] == [f"{kept.name}-wal"]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 def test_what_root_restores_belongs_to_the_user_of_the_directory(
     service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
@@ -577,6 +614,27 @@ def edit_manifest(directory: Path, **changes: object) -> None:
 
 def rename_in_manifest(directory: Path, name: str) -> None:
     edit_manifest(directory, file=name)
+
+
+def test_process_is_found_by_a_link_to_the_database_whose_log_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_pair(tmp_path / "live.sqlite3")
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.sqlite3"
+    link.symlink_to(path)
+    monkeypatch.setattr(backup, "_open_files", lambda pid: iter(()))
+    with running(HOLDER, link) as holder:
+        assert [found.pid for found in backup.holders(link)] == [holder.pid]
+
+
+def test_files_of_a_database_are_looked_up_once_for_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    monkeypatch.setattr(backup, "_identities", lambda path: looked.append(path) or set())
+    backup.holders(tmp_path / "live.sqlite3")
+    assert looked == [tmp_path / "live.sqlite3"]
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -120,8 +121,22 @@ def takes(target: Path, source: Path) -> bool:
     return len(sizes) == 1
 
 
-def pour(source: Path, target: Path, name: str, *, timeout_s: float) -> None:
+def pour(
+    source: Path, target: Path, name: str, *, timeout_s: float, while_locked: Callable[[], object] = lambda: None
+) -> None:
     """Give a database the content of a copy in one transaction, whoever has it open.
+
+    Parameters
+    ----------
+    source, target
+        The copy, and the database.
+    name
+        Logical name of the database, for errors.
+    timeout_s
+        How long to wait for other writers [s].
+    while_locked
+        Called once nobody else can write to the database and before others see anything new: what it raises leaves the
+        database as it was.
 
     Raises
     ------
@@ -129,13 +144,31 @@ def pour(source: Path, target: Path, name: str, *, timeout_s: float) -> None:
         Another process kept it locked for ``timeout_s``.
     DatabaseUnavailable
         It cannot be written to, or has pages of another size (:func:`takes`).
+
+    Notes
+    -----
+    The first step of SQLite's backup locks the target, the one that copies the last page commits. All pages but one are
+    copied by the first. A database of one page, which has no table, is committed by it.
     """
     try:
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as read,
             closing(connect(target, busy_timeout_s=0)) as written,
         ):
-            read.backup(written, sleep=_BETWEEN_ATTEMPTS_S, progress=_patience(name, timeout_s))
+            (pages,) = read.execute("PRAGMA page_count").fetchone()
+            patience, locked = _patience(name, timeout_s), False
+            if pages == 1:
+                locked = True
+                while_locked()
+
+            def progress(status: int, remaining: int, total: int) -> None:
+                nonlocal locked
+                patience(status, remaining, total)
+                if status == sqlite3.SQLITE_OK and not locked:
+                    locked = True
+                    while_locked()
+
+            read.backup(written, pages=max(1, pages - 1), sleep=_BETWEEN_ATTEMPTS_S, progress=progress)
     except sqlite3.Error as error:
         raise translate(error, name) from error
 
@@ -143,8 +176,10 @@ def pour(source: Path, target: Path, name: str, *, timeout_s: float) -> None:
 def put(source: Path, target: Path) -> Path | None:
     """Put a copy in the place of a file that nobody has open; where the file that was there is kept, if there was one.
 
-    What lay beside that file (a log of its own) is kept with it: the new file must not be read with it.
+    What lay beside that file (a log of its own) is kept with it: the new file must not be read with it. A link stays;
+    what it leads to is replaced.
     """
+    target = _real(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.restored-{os.getpid()}")
     try:
@@ -167,7 +202,9 @@ def holders(path: Path) -> list[Holder]:
     -----
     Of a database in WAL mode, SQLite's own lock tells of any user's process; the others are found by their open files.
     """
-    found = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has_open(pid, _identities(path))}
+    path = _real(path)
+    identities = _identities(path)
+    found = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _has_open(pid, identities)}
     locking = _locking_pid(Path(f"{path}-shm"))
     if locking is not None:
         found.add(locking)
@@ -181,6 +218,11 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _real(path: Path) -> Path:
+    """A file without the links that lead to it: SQLite names a database's log and its index after that."""
+    return Path(os.path.realpath(path))
 
 
 def _patience(name: str, timeout_s: float) -> Callable[[int, int, int], None]:
@@ -212,11 +254,17 @@ def _set_aside(path: Path) -> Path | None:
         for ending in COMPANIONS:
             Path(f"{path}{ending}").unlink(missing_ok=True)
         return None
-    kept = path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    kept = _free_name(f"{path}.replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     for ending in COMPANIONS:
         with suppress(FileNotFoundError):
             Path(f"{path}{ending}").rename(f"{kept}{ending}")
     return path.rename(kept)
+
+
+def _free_name(stem: str) -> Path:
+    """The stem, or with a number where that is taken: what was set aside is somebody's only copy."""
+    numbered = itertools.chain((stem,), (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(Path(name) for name in numbered if not any(os.path.lexists(name + end) for end in ("", *COMPANIONS)))
 
 
 def _identities(path: Path) -> set[tuple[int, int]]:

@@ -126,6 +126,23 @@ class StateDatabase:
         return _Opened(connection, os.getpid(), file)
 
 
+def bring_up_to_date(path: Path) -> None:
+    """Carry out, on a copy that nobody else has open, the steps that are not behind it yet.
+
+    Raises
+    ------
+    DatabaseUnavailable
+        It is no database of this service, or that of a newer version.
+    """
+    try:
+        with contextlib.closing(connect(path, busy_timeout_s=0)) as connection:
+            # All in the one file: whoever copies that looks at no log.
+            connection.execute("PRAGMA journal_mode = DELETE")
+            _bring_up_to_date(connection, StateDatabase.name)
+    except sqlite3.Error as error:
+        raise translate(error, StateDatabase.name) from error
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = os.stat(path)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from app.domain.errors import ContimgError
@@ -20,6 +21,12 @@ class BackupRefused(ContimgError):
     code = "BACKUP_REFUSED"
 
 
+class RestoreIncomplete(ContimgError):
+    """Some databases of a backup were put back, then one could not be."""
+
+    code = "RESTORE_INCOMPLETE"
+
+
 class BackupFile(NamedTuple):
     """One database in a backup.
 
@@ -33,6 +40,14 @@ class BackupFile(NamedTuple):
     bytes: int
     sha256: str
     version: int
+
+
+class Rotation(NamedTuple):
+    """What became of older backups: removed, left because they are dated in the future, or not removable and why."""
+
+    removed: tuple[str, ...] = ()
+    in_future: tuple[str, ...] = ()
+    failed: Mapping[str, str] = MappingProxyType({})
 
 
 class Manifest(NamedTuple):
@@ -53,7 +68,7 @@ class Manifest(NamedTuple):
 
 def directory_name(at: float, taken: Iterable[str]) -> str:
     """Name of a backup made at a time [Unix s]: sorts by time, and behind those ``taken`` in the same second."""
-    stem = f"contimg-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}"
+    stem = _stem(at)
     ages = [_age(name) for name in taken if is_backup_name(name) and name.startswith(stem)]
     return f"{stem}-{max(ages)[1] + 1}" if ages else stem
 
@@ -67,6 +82,15 @@ def outdated(names: Iterable[str], keep: int) -> list[str]:
     """Backups to remove so that the newest ``keep`` stay, oldest first; names of anything else are passed over."""
     ours = sorted(filter(is_backup_name, names), key=_age)
     return ours[: max(0, len(ours) - keep)]
+
+
+def dated_after(names: Iterable[str], at: float) -> list[str]:
+    """Backups dated after a time [Unix s], oldest first: made while a clock was ahead, if that time is now."""
+    return sorted((name for name in names if is_backup_name(name) and _age(name)[0] > _age(_stem(at))[0]), key=_age)
+
+
+def _stem(at: float) -> str:
+    return f"contimg-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _age(name: str) -> tuple[str, int]:

@@ -8,16 +8,19 @@ other learns of it.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.domain.errors import NotFound
+from app.domain.errors import ContimgError, NotFound
 from app.domain.queue import Facts, Outcome, QueueJob, State, job_of, may_retry
 from app.queue.engine import Engine
 from app.queue.heartbeat import Workers
+
+log = logging.getLogger(__name__)
 
 PREFIXES = ("job", "start", "lost", "end", "run")
 
@@ -58,7 +61,8 @@ class JobRecords:
 
         Notes
         -----
-        The record comes first. If this process ends before the job's name is in the queue, the sweep puts it there.
+        The record comes first. If this process ends before the job's name is in the queue, the sweep puts it there. If
+        the store is lost, the job is withdrawn: whoever ordered it is told to order again.
         """
         job_id = f"job_{secrets.token_hex(6)}"
         run_id = self._name_run(run_id, job_id)
@@ -66,8 +70,12 @@ class JobRecords:
             "kind": kind, "at": time.time(), "priority": priority, "retries": retries,
             "params": {**params, "run_id": run_id}, "meta": {**meta, "run_id": run_id},
         }  # fmt: skip
-        self._engine.claim(f"job:{job_id}", ordered)
-        self._engine.send(job_id, priority)
+        try:
+            self._engine.claim(f"job:{job_id}", ordered)
+            self._engine.send(job_id, priority)
+        except BaseException:
+            self.withdraw([job_id])
+            raise
         return job_of(job_id, Facts(ordered, {}, {}, None), lambda worker: True)
 
     def get(self, job_id: str) -> QueueJob:
@@ -139,6 +147,19 @@ class JobRecords:
         """Record that a job is canceled; false where it has ended already. Raises NotFound."""
         self.get(job_id)
         return self._end(job_id, "canceled", None, None)
+
+    def withdraw(self, job_ids: Iterable[str]) -> None:
+        """Cancel jobs of an order that has failed, as far as the store can be reached."""
+        left = []
+        for job_id in job_ids:
+            try:
+                self.cancel(job_id)
+            except NotFound:
+                continue
+            except ContimgError:
+                left.append(job_id)
+        if left:
+            log.warning("An order failed, and these jobs of it may be in the queue: %s", ", ".join(left))
 
     def give_back(self, job: QueueJob, reason: str) -> bool:
         """End an attempt of a worker that stops in good order, and put the job back into the queue."""

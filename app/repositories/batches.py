@@ -31,6 +31,7 @@ INSERT_ITEM = "INSERT INTO batch_job_items (batch_id, ms_path, status) VALUES (:
 # A number that was cancelled stays so, whatever a worker that has not heard of it yet reports.
 START_ITEM = """UPDATE batch_job_items SET status = 'running', started_at = :at, job_id = :job_row_id
 WHERE id = :id AND status <> 'cancelled'"""
+IS_CANCELLED = "SELECT id FROM batch_job_items WHERE id = :id AND status = 'cancelled'"
 WAIT_ITEM = "UPDATE batch_job_items SET status = 'pending', started_at = NULL WHERE id = :id AND status = 'running'"
 END_ITEM = """UPDATE batch_job_items SET status = :status, error = :error
 WHERE id = :id AND status <> 'cancelled'"""
@@ -97,11 +98,12 @@ class BatchWriter:
             ]
         return batch_id, [item for item in items if item is not None]
 
-    def start_item(self, batch_id: int, item_id: int, job_row_id: int | None, at: float) -> None:
-        """Work on an item has begun at a Unix time [s]; ``job_row_id`` is its row in the jobs table."""
+    def start_item(self, batch_id: int, item_id: int, job_row_id: int | None, at: float) -> bool:
+        """Work on an item begins at a Unix time [s], by a row of the jobs table; false where the item was cancelled."""
         with self._database.transaction() as connection:
             connection.execute(START_ITEM, {"id": item_id, "at": at, "job_row_id": job_row_id})
             connection.execute(COUNT, {"batch_id": batch_id})
+            return connection.execute(IS_CANCELLED, {"id": item_id}).fetchone() is None
 
     def wait_item(self, batch_id: int, item_id: int) -> None:
         """Work on an item waits once more."""

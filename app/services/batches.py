@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.domain.batches import OVER, Batch, BatchDetail, BatchOrdered, BatchSelection
-from app.domain.errors import BatchInvalidState, InvalidValue, NotFound
+from app.domain.errors import BatchInvalidState, ContimgError, InvalidValue, NotFound
 from app.domain.paging import Page, PageRequest
 from app.domain.queue import Requester
 from app.queue.idempotency import Idempotency, Once
 from app.queue.records import JobRecords
 from app.repositories.batches import BatchRepository, BatchWriter
 from app.services.reruns import Order, RerunService, original_run
+
+log = logging.getLogger(__name__)
 
 LARGEST = 1000
 
@@ -87,9 +90,23 @@ class BatchService:
         selection = wanted.selection and {k: v for k, v in wanted.selection._asdict().items() if v is not None}
         params = {"config": dict(wanted.order.config), "priority": wanted.order.priority, "selection": selection}
         batch_id, item_ids = self._writer.create(paths, params, time.time())
-        for path, item_id in zip(paths, item_ids, strict=True):
-            self._reruns.order(original_run(path), path, wanted.order, requester, batch_id=batch_id, item_id=item_id)
+        ordered = []
+        try:
+            for path, item_id in zip(paths, item_ids, strict=True):
+                names = {"batch_id": batch_id, "item_id": item_id}
+                ordered.append(self._reruns.order(original_run(path), path, wanted.order, requester, **names))
+        except BaseException:
+            self._withdraw(batch_id, [job.job_id for job in ordered])
+            raise
         return BatchOrdered(batch_id, len(paths))
+
+    def _withdraw(self, batch_id: int, job_ids: Sequence[str]) -> None:
+        """Cancel a batch that could not be ordered as a whole, as far as database and queue can be reached."""
+        try:
+            self._writer.cancel(batch_id)
+        except ContimgError as error:
+            log.warning("Batch %d, whose order failed, stays pending: %s", batch_id, error.message)
+        self._records.withdraw(job_ids)
 
     def _paths(self, wanted: BatchOrder) -> list[str]:
         if wanted.selection is not None:

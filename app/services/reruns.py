@@ -133,21 +133,31 @@ class RerunService:
         )
 
     def _order(self, job: Job, order: Order, requester: Requester) -> Ordered:
+        connected = bool(self._workers.living())
         queued = self.order(job.run_id, _ms_path(job), order, requester)
         message = f"Job {job.run_id} queued for re-run"
-        return Ordered(queued.job_id, str(queued.run_id), job.run_id, message, bool(self._workers.living()))
+        return Ordered(queued.job_id, str(queued.run_id), job.run_id, message, connected)
 
     def _order_all(self, run_ids: Sequence[str], requester: Requester) -> OrderedMany:
-        enqueued, not_found = [], []
+        """Order all or none: everything is looked up first, and if the queue is lost under way, nothing was ordered."""
+        found, not_found = {}, []
         for run_id in dict.fromkeys(run_ids):
             try:
                 job = self._jobs.get(run_id)
             except NotFound:
                 not_found.append(run_id)
                 continue
-            queued = self.order(job.run_id, _ms_path(job), Order({}), requester)
-            enqueued.append(Enqueued(run_id, queued.job_id))
-        return OrderedMany(enqueued, not_found, bool(self._workers.living()))
+            found[run_id] = (job.run_id, _ms_path(job))
+        connected = bool(self._workers.living())
+        enqueued: list[Enqueued] = []
+        try:
+            for run_id, (original_run_id, ms_path) in found.items():
+                queued = self.order(original_run_id, ms_path, Order({}), requester)
+                enqueued.append(Enqueued(run_id, queued.job_id))
+        except BaseException:
+            self._records.withdraw(entry.job_id for entry in enqueued)
+            raise
+        return OrderedMany(enqueued, not_found, connected)
 
     def _exported(self, run_ids: Mapping[str, None]) -> Iterator[ExportedJob]:
         for run_id in run_ids:

@@ -67,7 +67,10 @@ class RerunTask:
         """
         config = self._config(job)
         row_id = self._recorded_row(job, config)
-        self._note_start(job, row_id)
+        if not self._note_start(job, row_id):
+            # The queue could not be reached when its batch was cancelled.
+            self._note_end(job, row_id, "cancelled", None)
+            return Outcome({"status": "cancelled"}, "Its batch was cancelled before it started.")
         try:
             result, error = self._run(job, config, verdict)
         except Stopped as stop:
@@ -161,13 +164,15 @@ class RerunTask:
             error = f"The pipeline command ended with exit status {ended.exit_status}."
         return {**report, "output": _shown(ended.stdout_tail), "stderr": stderr}, error
 
-    def _note_start(self, job: QueueJob, row_id: int | None) -> None:
+    def _note_start(self, job: QueueJob, row_id: int | None) -> bool:
+        """Record that the work begins; false where the batch that it is for was cancelled."""
         at = time.time()
         if row_id is not None:
             _recorded(lambda: self._jobs.start(row_id, at))
         if "batch_id" in job.params:
             batch_id, item_id = job.params["batch_id"], job.params["item_id"]
-            _recorded(lambda: self._batches.start_item(batch_id, item_id, row_id, at))
+            return _recorded(lambda: self._batches.start_item(batch_id, item_id, row_id, at)) is not False
+        return True
 
     def _note_wait(self, job: QueueJob, row_id: int | None) -> None:
         if row_id is not None:

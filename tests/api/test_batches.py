@@ -9,8 +9,31 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.db.writing import WritableDatabase
+from app.domain.errors import QueueUnavailable
+from app.queue.engine import Engine
 from app.repositories.batches import BatchWriter
 from tests.support.pipeline import Pipeline, ms_path
+
+
+def lose_queue(monkeypatch: pytest.MonkeyPatch, *, at: int, whole: bool) -> list[str]:
+    """Lose the queue as a job is put into it, for that one question or until the list is cleared."""
+    ask, send = Engine._ask, Engine.send
+    sent: list[str] = []
+
+    def lossy_send(engine: Engine, job_id: str, priority: int) -> None:
+        sent.append(job_id)
+        if len(sent) == at:
+            raise QueueUnavailable("The work queue's store does not answer.")
+        send(engine, job_id, priority)
+
+    def lossy_ask(engine: Engine, question: Any) -> Any:
+        if whole and len(sent) >= at:
+            raise QueueUnavailable("The work queue's store does not answer.")
+        return ask(engine, question)
+
+    monkeypatch.setattr(Engine, "send", lossy_send)
+    monkeypatch.setattr(Engine, "_ask", lossy_ask)
+    return sent
 
 
 @pytest.fixture
@@ -89,6 +112,42 @@ def test_batch_ordered_twice_with_one_key_is_one(
     headers = {**write_headers, "Idempotency-Key": "b"}
     assert post(client, headers, body).get_json() == post(client, headers, body).get_json()
     assert len(client.get("/api/v1/batches").get_json()) == 1
+
+
+def test_batch_whose_order_fails_half_way_is_cancelled_with_its_jobs_and_may_be_ordered_again(
+    pipeline: Pipeline, client: FlaskClient, write_headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"ms_paths": [pipeline.make_ms() for _ in range(5)]}
+    headers = {**write_headers, "Idempotency-Key": "b"}
+    lose_queue(monkeypatch, at=3, whole=False)
+    assert post(client, headers, body).status_code == 503
+    (failed,) = client.get("/api/v1/batches").get_json()
+    detail = client.get(f"/api/v1/batches/{failed['id']}").get_json()
+    assert {item["status"] for item in detail["items"]} == {"cancelled"}
+    jobs = client.get("/api/v1/queue/jobs").get_json()
+    assert [(job["status"], job["meta"]["batch_id"]) for job in jobs] == [("canceled", failed["id"])] * 3
+    again = post(client, headers, body)
+    assert again.status_code == 202
+    jobs = [job for job in client.get("/api/v1/queue/jobs").get_json() if job["status"] == "queued"]
+    assert [job["meta"]["batch_id"] for job in jobs] == [again.get_json()["id"]] * 5
+
+
+def test_batch_is_cancelled_also_where_the_queue_stays_away(
+    pipeline: Pipeline,
+    client: FlaskClient,
+    write_headers: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    body = {"ms_paths": [pipeline.make_ms() for _ in range(5)]}
+    sent = lose_queue(monkeypatch, at=3, whole=True)
+    assert post(client, write_headers, body).status_code == 503
+    jobs = sent[:2]
+    sent.clear()
+    (failed,) = client.get("/api/v1/batches").get_json()
+    items = client.get(f"/api/v1/batches/{failed['id']}").get_json()["items"]
+    assert {item["status"] for item in items} == {"cancelled"}
+    assert f"these jobs of it may be in the queue: {', '.join(jobs)}" in caplog.text
 
 
 def test_batches_are_listed_newest_first(any_pipeline: Pipeline, any_client: FlaskClient) -> None:
@@ -171,3 +230,11 @@ def test_item_that_was_cancelled_stays_so(any_pipeline: Pipeline) -> None:
     writer.start_item(batch_id, items[0], None, 2.0)
     writer.end_item(batch_id, items[0], "done", None, 3.0)
     assert any_pipeline.connection.execute("SELECT status FROM batch_job_items").fetchone() == ("cancelled",)
+
+
+def test_item_tells_whether_it_is_still_wanted(any_pipeline: Pipeline) -> None:
+    writer = BatchWriter(WritableDatabase(any_pipeline.products_path, "products"))
+    batch_id, items = writer.create(["/a.ms"], {}, 1.0)
+    assert writer.start_item(batch_id, items[0], None, 2.0)
+    writer.cancel(batch_id)
+    assert not writer.start_item(batch_id, items[0], None, 3.0)

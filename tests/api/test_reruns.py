@@ -15,6 +15,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app.domain.errors import QueueUnavailable
+from app.queue.engine import Engine
+from app.queue.heartbeat import Workers
 from tests.support.pipeline import Pipeline, ms_path
 
 RUN = "job-2025-10-31-130001"
@@ -151,6 +154,41 @@ def test_many_are_ordered_at_once_and_the_unknown_told(
     assert (body["status"], body["not_found"], body["queue_connected"]) == ("queued", ["job-nobody"], False)
     assert [entry["run_id"] for entry in body["enqueued"]] == [RUN, "job-2025-10-31-130002"]
     assert {job["job_id"] for job in jobs(any_client)} == {entry["job_id"] for entry in body["enqueued"]}
+
+
+def test_of_many_none_is_ordered_where_the_queue_is_lost_half_way(
+    pipeline: Pipeline, client: FlaskClient, write_headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        pipeline.make_ms()
+    wanted = {"runIds": [RUN, "job-2025-10-31-130002", "job-2025-10-31-130003"]}
+    send, sent = Engine.send, []
+
+    def lossy(engine: Engine, job_id: str, priority: int) -> None:
+        sent.append(job_id)
+        if len(sent) == 3:
+            raise QueueUnavailable("The work queue's store does not answer.")
+        send(engine, job_id, priority)
+
+    monkeypatch.setattr(Engine, "send", lossy)
+    assert client.post("/api/v1/jobs/bulk-rerun", headers=write_headers, json=wanted).status_code == 503
+    assert {job["job_id"]: job["status"] for job in jobs(client)} == dict.fromkeys(sent, "canceled")
+
+
+@pytest.mark.parametrize("path", [f"{RUN}/rerun", "bulk-rerun"])
+def test_nothing_is_ordered_where_nobody_can_say_whether_workers_live(
+    pipeline: Pipeline, client: FlaskClient, write_headers: dict[str, str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    pipeline.make_ms()
+
+    def away(workers: Workers) -> None:
+        raise QueueUnavailable("The work queue's store does not answer.")
+
+    body = {"runIds": [RUN]} if path == "bulk-rerun" else None
+    with monkeypatch.context() as lost:
+        lost.setattr(Workers, "living", away)
+        assert client.post(f"/api/v1/jobs/{path}", headers=write_headers, json=body).status_code == 503
+    assert jobs(client) == []
 
 
 @pytest.mark.parametrize("body", [{}, {"runIds": []}, {"runIds": "x"}, {"runIds": [1]}, {"runIds": ["x"] * 1001}])

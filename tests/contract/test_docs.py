@@ -59,6 +59,7 @@ _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _FILE = re.compile(r"`((?:app|tests|docs|migrations)/[\w./-]+)`")
 _SHORT_FILE = re.compile(r"`((?:web|blueprints|schemas|services|repositories|db|domain|tasks|cli)/\w+\.py)`")
+_REQUEST = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/api/[^`?\s]+)")
 _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -196,6 +197,16 @@ def test_files_that_documents_name_exist(path: Path) -> None:
         text = path.read_text()
     named = [*_FILE.findall(text), *(f"app/{name}" for name in _SHORT_FILE.findall(text))]
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_requests_that_documents_name_have_a_route(path: Path) -> None:
+    known = {(method.upper(), target) for target, item in document()["paths"].items() for method in item}
+    unknown = [
+        f"{method} {target}" for method, target in _REQUEST.findall(path.read_text()) if (method, target) not in known
+    ]
+    made_in_the_example = ["GET /api/v1/fields"] if path.name == "adding-an-endpoint.md" else []
+    assert unknown == made_in_the_example
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

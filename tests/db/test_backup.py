@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,13 +21,15 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.config import Settings
-from app.db import backup
+from app.db import backup, state
 from app.db.state import StateDatabase
-from app.domain.backups import BackupRefused, directory_name, outdated
+from app.domain.backups import BackupRefused, RestoreIncomplete, Rotation, directory_name, outdated
 from app.domain.errors import Busy, DatabaseUnavailable
 from app.queue.engine import Engine
 from app.queue.heartbeat import Heart
 from app.services.backup import BackupService
+from app.services.backup_contents import verify
+from app.services.restore import RestoreService
 from tests.support.faults import NAMESPACE, may_mount
 from tests.support.pipeline import Pipeline
 from tests.support.server import ROOT
@@ -134,6 +139,11 @@ def service(settings: Settings) -> BackupService:
     return BackupService(settings)
 
 
+@pytest.fixture
+def restorer(settings: Settings) -> RestoreService:
+    return RestoreService(settings)
+
+
 def remember(settings: Settings, value: int) -> None:
     state = StateDatabase(settings.api_state_dir)
     with state.transaction() as connection:
@@ -213,7 +223,7 @@ def test_backup_holds_our_files_and_a_manifest_that_proves_them(
     assert [file.name for file in made.manifest.files] == ["api", "queue"]
     assert all(len(file.sha256) == 64 and file.bytes > 0 for file in made.manifest.files)
     assert made.manifest.left_out["products"] == "the pipeline's databases were not asked for"
-    assert service.verify(made.directory) == made.manifest
+    assert verify(made.directory) == made.manifest
 
 
 def test_pipelines_files_are_copied_on_request_and_each_once(
@@ -254,6 +264,49 @@ def test_what_a_killed_backup_left_is_cleared_away(service: BackupService, tmp_p
     assert sorted(entry.name for entry in made.directory.parent.iterdir()) == [".contimg-lock", made.directory.name]
 
 
+def test_file_with_the_name_of_what_a_killed_backup_left_is_no_obstacle(service: BackupService, tmp_path: Path) -> None:
+    parent = tmp_path / "backups"
+    parent.mkdir()
+    (parent / ".contimg-unfinished-notes").touch()
+    (parent / ".contimg-unfinished-link").symlink_to(tmp_path)
+    assert service.make(parent).directory.is_dir()
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file/backups", "Not a directory"),
+        ("file", "File exists"),
+        ("locked", "Is a directory"),
+        ("x" * 300, "too long"),
+    ],
+)
+def test_place_that_cannot_be_used_for_backups_is_refused_in_a_sentence(
+    service: BackupService, tmp_path: Path, place: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "locked" / ".contimg-lock").mkdir(parents=True)
+    with pytest.raises(BackupRefused, match=rf"cannot be used for backups: .*{reason}"):
+        service.make(tmp_path / place)
+
+
+@pytest.mark.skipif(not may_mount(), reason="no file system can be mounted here")
+def test_place_on_a_file_system_that_is_read_only_is_refused_in_a_sentence(settings: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "small"
+    (place / "contimg-20200101T000000Z").mkdir(parents=True)
+    command = f"{sys.executable} -c 'from app.cli import main; main()' backup {place}"
+    script = f"mount --bind {place} {place} && mount -o remount,bind,ro {place} && cd {ROOT} || exit 9; {command}"
+    environ = {"PATH": os.environ["PATH"], "DSA110_ENV": "testing"}
+    environ["DSA110_API_STATE_DIR"] = str(settings.api_state_dir)
+    for options in ("", " --keep 1 --prune"):
+        done = subprocess.run(
+            [*NAMESPACE, "sh", "-c", script + options], env=environ, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr.splitlines()[1:]) == (1, [])
+        assert "cannot be used for backups: Read-only file system." in done.stderr
+
+
 def test_backup_killed_under_way_never_has_the_name_of_one(settings: Settings, tmp_path: Path) -> None:
     script = (
         "import os, signal\nfrom app.db import backup\n"
@@ -288,7 +341,7 @@ def test_rotation_keeps_the_newest_and_touches_nothing_else(service: BackupServi
     for name in ("contimg-20200101T000000Z", "contimg-20210101T000000Z", "my-own", "contimg-notes"):
         (parent / name).mkdir(parents=True)
     made = service.make(parent, keep=2)
-    assert made.removed == ("contimg-20200101T000000Z",)
+    assert made.rotation.removed == ("contimg-20200101T000000Z",)
     assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {
         "contimg-20210101T000000Z", "my-own", "contimg-notes", made.directory.name,
     }  # fmt: skip
@@ -299,9 +352,9 @@ def test_pruning_makes_room_without_making_a_backup_first(service: BackupService
     names = [service.make(parent).directory.name for _ in range(4)]
     (parent / ".contimg-unfinished-contimg-20200101T000000Z").mkdir()
     (parent / "my-own").mkdir()
-    assert service.prune(parent, keep=2) == tuple(names[:2])
+    assert service.prune(parent, keep=2).removed == tuple(names[:2])
     assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {*names[2:], "my-own"}
-    assert service.prune(parent, keep=2) == ()
+    assert service.prune(parent, keep=2).removed == ()
 
 
 @pytest.mark.parametrize(
@@ -365,12 +418,43 @@ def test_pruning_wants_to_know_how_many_to_keep(settings: Settings, tmp_path: Pa
     assert "--keep" in refused.output
 
 
-def test_rotation_never_removes_the_one_just_made(service: BackupService, tmp_path: Path) -> None:
-    """The clock was put back, so that every other looks newer."""
+def test_backup_dated_in_the_future_is_neither_counted_nor_removed(service: BackupService, tmp_path: Path) -> None:
+    """Made while a clock was ahead, or else the clock is wrong now: nobody can tell which is the newest."""
     parent = tmp_path / "backups"
-    (parent / "contimg-29990101T000000Z").mkdir(parents=True)
-    assert service.make(parent, keep=1).directory.is_dir()
-    assert len([entry for entry in parent.iterdir() if entry.is_dir()]) == 1
+    ahead = "contimg-29990101T000000Z"
+    (parent / ahead).mkdir(parents=True)
+    with pytest.raises(BackupRefused, match=f"no backups in .* but such as are dated in the future: {ahead}"):
+        service.prune(parent, keep=1)
+    first = service.make(parent, keep=1)
+    assert first.rotation == ((), (ahead,), {})
+    second = service.make(parent, keep=2)
+    assert second.rotation.removed == ()
+    assert service.prune(parent, keep=1) == ((first.directory.name,), (ahead,), {})
+    assert {entry.name for entry in parent.iterdir() if entry.is_dir()} == {second.directory.name, ahead}
+
+
+def test_rotation_goes_on_past_a_link_and_what_cannot_be_removed(
+    service: BackupService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = tmp_path / "backups"
+    moved = tmp_path / "larger disk" / "contimg-20190101T000000Z"
+    moved.mkdir(parents=True)
+    for name in ("contimg-20200101T000000Z", "contimg-20210101T000000Z", "contimg-20220101T000000Z"):
+        (parent / name).mkdir(parents=True)
+    (parent / moved.name).symlink_to(moved)
+    (parent / "contimg-20180101T000000Z").touch()
+    really = shutil.rmtree
+
+    def rmtree(path: Path, **options: bool) -> None:
+        if path.name == "contimg-20200101T000000Z":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        really(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    made = service.make(parent, keep=2)
+    assert made.rotation.removed == ("contimg-20210101T000000Z",)
+    assert made.rotation.failed == {"contimg-20200101T000000Z": "Permission denied"}
+    assert moved.is_dir()
 
 
 def test_names_sort_by_age_and_two_in_a_second_differ() -> None:
@@ -389,13 +473,13 @@ def test_names_sort_by_age_and_two_in_a_second_differ() -> None:
 
 
 def test_restored_state_is_the_one_that_was_backed_up(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     remember(settings, 2)
     inode = (settings.api_state_dir / "api.sqlite3").stat().st_ino
-    done = service.restore(made.directory)
+    done = restorer.restore(made.directory)
     assert [(item.name, item.poured) for item in done] == [("api", True), ("queue", True)]
     assert remembered(settings) == 1
     assert (settings.api_state_dir / "api.sqlite3").stat().st_ino == inode
@@ -403,7 +487,7 @@ def test_restored_state_is_the_one_that_was_backed_up(
 
 
 def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
@@ -412,7 +496,7 @@ def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
     own.write_bytes(b"garbage " * 1000)
     own.chmod(0o640)
     Path(f"{own}-wal").write_bytes(b"a log of the damaged file")
-    done = {item.name: item for item in service.restore(made.directory)}
+    done = {item.name: item for item in restorer.restore(made.directory)}
     assert (done["api"].poured, done["queue"].poured, done["queue"].kept) == (False, False, None)
     kept = done["api"].kept
     assert kept is not None
@@ -423,27 +507,64 @@ def test_missing_and_damaged_files_are_put_in_place_and_the_damaged_one_is_kept(
     assert remembered(settings) == 1
 
 
+def test_files_set_aside_within_a_second_do_not_overwrite_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda *_: "20260101T000000Z")
+    target, source = tmp_path / "live.sqlite3", tmp_path / "copy.sqlite3"
+    source.write_bytes(b"third")
+    kept = []
+    for content in (b"first", b"second"):
+        target.write_bytes(content)
+        Path(f"{target}-wal").write_bytes(b"log of the " + content)
+        kept.append(backup.put(source, target))
+    stem = f"{target}.replaced-20260101T000000Z"
+    assert kept == [Path(stem), Path(f"{stem}-2")]
+    assert [path.read_bytes() for path in kept if path] == [b"first", b"second"]
+    assert Path(f"{stem}-wal").read_bytes() == b"log of the first"
+    assert Path(f"{stem}-2-wal").read_bytes() == b"log of the second"
+
+
+def test_what_a_link_leads_to_is_replaced_with_the_log_beside_it(tmp_path: Path) -> None:
+    target, link, source = tmp_path / "disk" / "live.sqlite3", tmp_path / "link.sqlite3", tmp_path / "copy.sqlite3"
+    target.parent.mkdir()
+    target.write_bytes(b"damaged")
+    Path(f"{target}-wal").write_bytes(b"log")
+    source.write_bytes(b"whole")
+    link.symlink_to(target)
+    kept = backup.put(source, link)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"whole"
+    assert kept is not None
+    assert (kept.parent, kept.read_bytes(), Path(f"{kept}-wal").read_bytes()) == (target.parent, b"damaged", b"log")
+    assert not Path(f"{target}-wal").exists()
+    target.unlink()
+    Path(f"{target}-wal").write_bytes(b"log of a file that is lost")
+    assert backup.put(source, link) is None
+    assert [entry.name for entry in target.parent.glob("live.sqlite3*-wal")] == [f"{kept.name}-wal"]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 def test_what_root_restores_belongs_to_the_user_of_the_directory(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     own = settings.api_state_dir / "api.sqlite3"
     own.unlink()
     os.chown(settings.api_state_dir, 65534, 65534)
-    service.restore(made.directory)
+    restorer.restore(made.directory)
     assert (own.stat().st_uid, own.stat().st_gid) == (65534, 65534)
 
 
 def test_pipelines_files_are_left_alone_unless_asked_for(
-    service: BackupService, pipeline: Pipeline, tmp_path: Path
+    service: BackupService, restorer: RestoreService, pipeline: Pipeline, tmp_path: Path
 ) -> None:
     pipeline.make_image()
     made = service.make(tmp_path / "backups", pipeline=True)
     pipeline.connection.execute("DELETE FROM images")
     pipeline.connection.commit()
-    service.restore(made.directory)
+    restorer.restore(made.directory)
     assert pipeline.connection.execute("SELECT count(*) FROM images").fetchone() == (0,)
 
 
@@ -463,14 +584,19 @@ def test_pipelines_files_are_left_alone_unless_asked_for(
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_backup_that_is_not_whole_changes_nothing(
-    service: BackupService, settings: Settings, tmp_path: Path, spoil: Callable[[Path], object], words: str
+    service: BackupService,
+    restorer: RestoreService,
+    settings: Settings,
+    tmp_path: Path,
+    spoil: Callable[[Path], object],
+    words: str,
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     remember(settings, 2)
     spoil(made.directory)
     with pytest.raises(BackupRefused, match=words):
-        service.restore(made.directory)
+        restorer.restore(made.directory)
     assert remembered(settings) == 2
 
 
@@ -488,6 +614,27 @@ def edit_manifest(directory: Path, **changes: object) -> None:
 
 def rename_in_manifest(directory: Path, name: str) -> None:
     edit_manifest(directory, file=name)
+
+
+def test_process_is_found_by_a_link_to_the_database_whose_log_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_pair(tmp_path / "live.sqlite3")
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.sqlite3"
+    link.symlink_to(path)
+    monkeypatch.setattr(backup, "_open_files", lambda pid: iter(()))
+    with running(HOLDER, link) as holder:
+        assert [found.pid for found in backup.holders(link)] == [holder.pid]
+
+
+def test_files_of_a_database_are_looked_up_once_for_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    monkeypatch.setattr(backup, "_identities", lambda path: looked.append(path) or set())
+    backup.holders(tmp_path / "live.sqlite3")
+    assert looked == [tmp_path / "live.sqlite3"]
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
@@ -510,28 +657,28 @@ def test_lock_of_a_connection_tells_of_processes_whose_files_cannot_be_seen(
 
 
 def test_database_in_use_is_not_restored_unless_asked_for(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
     remember(settings, 2)
     with running(HOLDER, settings.api_state_dir / "api.sqlite3") as holder:
         with pytest.raises(BackupRefused, match=rf"api is in use by {holder.pid} "):
-            service.restore(made.directory)
+            restorer.restore(made.directory)
         assert remembered(settings) == 2
-        service.restore(made.directory, online=True)
+        restorer.restore(made.directory, online=True)
     assert remembered(settings) == 1
 
 
 def test_damaged_database_in_use_is_never_replaced_under_its_user(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     made = service.make(tmp_path / "backups")
     own = settings.api_state_dir / "api.sqlite3"
     with running(HOLDER, own):
         own.write_bytes(b"garbage " * 1000)
         with pytest.raises(BackupRefused, match="damaged or of another kind, and in use"):
-            service.restore(made.directory, online=True)
+            restorer.restore(made.directory, online=True)
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
@@ -551,20 +698,119 @@ def test_restore_under_load_shows_the_old_or_the_new_and_nothing_in_between(tmp_
     assert mode_of(path) == mode
 
 
-def test_queue_is_not_put_back_under_workers(service: BackupService, settings: Settings, tmp_path: Path) -> None:
+def make_older(directory: Path, version: int) -> None:
+    """Let the backup be one that was made by a version of this service whose own database was at that step."""
+    path = directory / "api.sqlite3"
+    path.unlink()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for script in state.steps()[:version]:
+            connection.executescript(script)
+        connection.execute("CREATE TABLE remembered (n INTEGER)")
+        connection.execute("INSERT INTO remembered VALUES (1)")
+        connection.execute(f"PRAGMA user_version = {version}")
+    edit_manifest(directory, bytes=path.stat().st_size, sha256=backup.digest(path), version=version)
+
+
+@pytest.mark.parametrize("way", ["poured", "put"])
+def test_own_database_of_an_older_version_is_brought_up_to_date_before_anybody_sees_it(
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path, way: str
+) -> None:
+    made = service.make(tmp_path / "backups")
+    make_older(made.directory, version=1)
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    kept_open = StateDatabase(settings.api_state_dir)
+    names = kept_open.rows(tables, {})
+    if way == "put":
+        kept_open.close()
+        kept_open.path.unlink()
+    restorer.restore(made.directory, online=True)
+    with closing(sqlite3.connect(kept_open.path)) as looked:
+        assert looked.execute("PRAGMA user_version").fetchone() == (len(state.steps()),)
+    assert set(kept_open.rows(tables, {})) == {*names, ("remembered",)}
+    kept_open.close()
+    assert remembered(settings) == 1
+    assert list(settings.api_state_dir.glob(".contimg-*")) == []
+
+
+def test_database_that_is_locked_keeps_the_others_from_being_put_back(
+    service: BackupService, restorer: RestoreService, settings: Settings, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups", pipeline=True)
+    remember(settings, 2)
+    told: list[str] = []
+    with closing(sqlite3.connect(pipeline.products_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        impatient = RestoreService(replace(settings, busy_timeout_s=0.2))
+        with pytest.raises(Busy, match="products"):
+            impatient.restore(made.directory, pipeline=True, online=True, tell=lambda done: told.append(done.name))
+    assert (told, remembered(settings)) == ([], 2)
+    restorer.restore(made.directory, pipeline=True, online=True, tell=lambda done: told.append(done.name))
+    assert (told, remembered(settings)) == (["api", "queue", "products", "cal_registry"], 1)
+
+
+def test_what_was_put_back_and_what_was_not_is_said_where_one_fails(
+    service: BackupService, settings: Settings, tmp_path: Path
+) -> None:
+    remember(settings, 1)
+    made = service.make(tmp_path / "backups", pipeline=True)
+    remember(settings, 2)
+    (settings.api_state_dir / "queue.sqlite3").unlink()
+    (tmp_path / "file").touch()
+    restorer = RestoreService(replace(settings, products_db=tmp_path / "file" / "products.sqlite3"))
+    with pytest.raises(
+        RestoreIncomplete,
+        match=r"File exists\. Put back already: queue\. Not put back: api, products, cal_registry\.",
+    ):
+        restorer.restore(made.directory, pipeline=True)
+    assert (settings.api_state_dir / "queue.sqlite3").exists()
+    assert remembered(settings) == 2
+
+
+@pytest.mark.parametrize("tables", [0, 2])
+def test_pouring_that_is_called_off_while_locked_changes_nothing(tmp_path: Path, tables: int) -> None:
+    path = make_pair(tmp_path / "live.sqlite3")
+    source = make_pair(tmp_path / "old.sqlite3", "delete", left=7) if tables else tmp_path / "empty.sqlite3"
+    if not tables:
+        with closing(sqlite3.connect(source)) as connection:
+            connection.execute("PRAGMA user_version = 1")
+
+    def call_off() -> None:
+        assert pair(path) == {"left": 0, "right": 0}
+        raise Busy("Another one is locked")
+
+    with pytest.raises(Busy, match="Another one"):
+        backup.pour(source, path, "live", timeout_s=1, while_locked=call_off)
+    assert pair(path) == {"left": 0, "right": 0}
+    backup.pour(source, path, "live", timeout_s=1)
+
+
+def test_two_databases_are_not_poured_into_one_file(
+    service: BackupService, settings: Settings, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    made = service.make(tmp_path / "backups", pipeline=True)
+    restorer = RestoreService(replace(settings, cal_registry_db=settings.products_db))
+    with pytest.raises(BackupRefused, match="products and cal_registry are two"):
+        restorer.restore(made.directory, pipeline=True)
+
+
+def test_queue_is_not_put_back_under_workers(
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
+) -> None:
     made = service.make(tmp_path / "backups")
     engine = Engine("", settings.queue_name, settings.api_state_dir)
     heart = Heart(engine, every_s=5, concurrency=1, running=list)
     heart.beat()
     with pytest.raises(BackupRefused, match="Workers are at work"):
-        service.restore(made.directory, online=True)
+        restorer.restore(made.directory, online=True)
     heart.stop()
-    service.restore(made.directory)
+    restorer.restore(made.directory)
     engine.close()
 
 
 def test_file_with_pages_of_another_size_is_put_in_place(
-    service: BackupService, settings: Settings, tmp_path: Path
+    service: BackupService, restorer: RestoreService, settings: Settings, tmp_path: Path
 ) -> None:
     remember(settings, 1)
     made = service.make(tmp_path / "backups")
@@ -574,7 +820,7 @@ def test_file_with_pages_of_another_size_is_put_in_place(
         connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE other (n)")
-    done = {item.name: item.poured for item in service.restore(made.directory)}
+    done = {item.name: item.poured for item in restorer.restore(made.directory)}
     assert done == {"api": False, "queue": True}
     assert remembered(settings) == 1
 
@@ -595,6 +841,19 @@ def test_commands_say_where_the_backup_is_and_put_it_back(settings: Settings, tm
     assert restored.exit_code == 0, restored.output
     assert f"api: restored within {settings.api_state_dir / 'api.sqlite3'}" in restored.output
     assert remembered(settings) == 1
+
+
+def test_old_backups_that_cannot_be_removed_fail_the_command_once_there_is_a_new_one(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"DSA110_ENV": "testing", "DSA110_API_STATE_DIR": str(settings.api_state_dir)}
+    rotation = Rotation((), ("contimg-29990101T000000Z",), {"contimg-20200101T000000Z": "Permission denied"})
+    monkeypatch.setattr("app.services.backup._rotate", lambda *_: rotation)
+    done = CliRunner().invoke(main, ["backup", str(tmp_path), "--keep", "1"], env=environ)
+    assert done.exit_code == 1
+    assert f"\n{tmp_path}/contimg-" in done.output
+    assert "left alone, dated in the future: contimg-29990101T000000Z\n" in done.output
+    assert "Old backups cannot be removed: contimg-20200101T000000Z: Permission denied." in done.output
 
 
 def test_directory_of_backups_given_for_a_backup_names_those_in_it(settings: Settings, tmp_path: Path) -> None:

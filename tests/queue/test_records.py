@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.domain.errors import NotFound
+from app.domain.errors import NotFound, QueueUnavailable
 from app.domain.queue import Outcome, QueueJob
 from app.queue.engine import Engine
 from app.queue.heartbeat import Heart, Workers
@@ -41,6 +41,32 @@ def test_job_is_queued_then_started_then_finished(records: JobRecords, engine: E
     assert (ended.status, ended.result, ended.error) == ("finished", {"exit_status": 0}, None)
     assert ended.created_at <= ended.started_at <= ended.ended_at  # type: ignore[operator]
     assert ended.meta == {"original_run_id": "job-x", "run_id": job.run_id, "attempt": 1}
+
+
+@pytest.mark.parametrize("lost", ["claim", "send"])
+def test_order_that_fails_is_withdrawn(
+    records: JobRecords, engine: Engine, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    really = getattr(Engine, lost)
+
+    def lossy(engine: Engine, key: str, value: object) -> object:
+        answer = really(engine, key, value)
+        if lost == "send" or key.startswith("job:"):
+            raise QueueUnavailable("The confirmation was lost on the way.")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, lost, lossy)
+        with pytest.raises(QueueUnavailable):
+            order(records)
+    (job,) = records.all()
+    assert job.status == "canceled"
+    assert records.start(job.job_id, "worker") is None
+
+
+def test_job_that_was_never_recorded_leaves_nothing_when_it_is_withdrawn(records: JobRecords, engine: Engine) -> None:
+    records.withdraw(["job_0"])
+    assert engine.read_all() == {}
 
 
 def test_failure_is_told_in_a_sentence(records: JobRecords, heart: Heart) -> None:

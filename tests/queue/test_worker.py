@@ -285,6 +285,21 @@ def test_items_of_a_batch_follow_their_jobs(
     assert batch == ("failed", 1, 1)
 
 
+@on_one_store
+def test_job_whose_batch_was_cancelled_while_the_queue_was_away_is_not_run(
+    records: JobRecords, pipeline: Pipeline, start_worker: StartWorker, script: Path, tmp_path: Path
+) -> None:
+    script.write_text(f"touch {tmp_path}/begun")
+    batch_id = pipeline.make_batch_job(status="done", total_items=1)
+    item = pipeline.make_batch_item(status="cancelled", started_at=None, completed_at=None)
+    job = order(records, pipeline, batch_id=batch_id, item_id=item)
+    failed = ended(records, job, start_worker())
+    assert (failed.status, failed.error) == ("failed", "Its batch was cancelled before it started.")
+    assert not (tmp_path / "begun").exists()
+    assert row(pipeline)[1] == "cancelled"
+    assert pipeline.connection.execute("SELECT status FROM batch_job_items").fetchone() == ("cancelled",)
+
+
 # Longer than a worker waits for an answer.
 _HANGS_S = 4.0
 

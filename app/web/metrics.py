@@ -81,13 +81,16 @@ class RequestCounter:
         self._sent = Summary("http_response_size_bytes", "Bytes of bodies sent.", ("handler",), registry=registry)
         self._durations = Histogram(
             "http_request_duration_seconds",
-            "Time to answer, by route.",
+            "Time until an answer began, by route.",
             labelnames=("method", "handler"),
             buckets=COARSE_S,
             registry=registry,
         )
         self._fine = Histogram(
-            "http_request_duration_highr_seconds", "Time to answer, in fine buckets.", buckets=FINE_S, registry=registry
+            "http_request_duration_highr_seconds",
+            "Time until an answer began, in fine buckets.",
+            buckets=FINE_S,
+            registry=registry,
         )
         self._cache_hits = Counter("dsa110_cache_hits", "Requests answered from the cache.", registry=registry)
         self._statements = Counter("dsa110_sql_statements", "Statements on the pipeline's files.", registry=registry)
@@ -102,16 +105,20 @@ class RequestCounter:
         # Looking a child up by its labels costs more than counting; there are only so many.
         self._children = lru_cache(maxsize=1024)(self._children_of)
 
-    def note(self, method: str, status: int, route: str, duration_s: float, received: str, sent: int | None) -> None:
-        """Count one request; ``received`` is its Content-Length, ``route`` the template it matched."""
+    def note(self, method: str, status: int, route: str, began_s: float, received: str, sent: int) -> None:
+        """Count one request; ``received`` is its Content-Length, ``route`` the template it matched.
+
+        Its time is the time until the answer began: how long a file takes, or a stream of events is followed, is up to
+        the client, and tells nothing of the service.
+        """
         if route in UNCOUNTED:
             return
         requests, sizes_in, sizes_out, durations = self._children(method, status // 100, route)
         requests.inc()
         sizes_in.observe(int(received) if received.isdecimal() else 0)
-        sizes_out.observe(sent or 0)
-        durations.observe(duration_s)
-        self._fine.observe(duration_s)
+        sizes_out.observe(sent)
+        durations.observe(began_s)
+        self._fine.observe(began_s)
 
     def note_work(self, spent: Iterable[Spent], cache_hits: int) -> None:
         """Count what was done for some requests together."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,6 +182,40 @@ def test_bytes_received_are_summed(client: FlaskClient) -> None:
     client.post("/api/images", data=b"x" * 100)
     samples = scrape(client)
     assert value(samples, "http_request_size_bytes_sum", handler="unmatched") == 100
+
+
+def test_bytes_sent_are_those_that_went_out(client: FlaskClient, pipeline: Pipeline, tmp_path: Path) -> None:
+    """A promise is none: of a HEAD nothing goes out, and of a file what its client takes."""
+    path = tmp_path / "data" / "a.fits"
+    path.write_bytes(bytes(1_000_000))
+    url = f"/api/images/{pipeline.make_image(path=str(path))}/fits"
+
+    def total() -> float:
+        return value(scrape(client), "http_response_size_bytes_sum", handler="/api/v1/images/<image_id>/fits") or 0
+
+    client.head(url)
+    assert total() == 0
+    with client.get(url, headers={"Range": "bytes=100-299"}) as part:
+        part.get_data()
+    assert total() == 200
+    with client.get(url) as left:
+        pieces = left.iter_encoded()
+        assert len(next(pieces)) == len(next(pieces))
+    before = total()
+    assert 0 < before - 200 < 100_000
+    with client.get(url) as whole:
+        whole.get_data()
+    assert total() - before == 1_000_000
+
+
+def test_time_until_an_answer_began_is_what_counts(client: FlaskClient, pipeline: Pipeline) -> None:
+    pipeline.make_image()
+    with client.get("/api/images?format=csv") as slowly:
+        time.sleep(0.6)
+        slowly.get_data()
+    samples = scrape(client)
+    assert value(samples, "http_request_duration_highr_seconds_bucket", le="+Inf") == 1
+    assert value(samples, "http_request_duration_highr_seconds_bucket", le="0.5") == 1
 
 
 def test_work_behind_the_answers_is_counted(client: FlaskClient, pipeline: Pipeline) -> None:

@@ -199,7 +199,9 @@ def install(app: Flask, settings: Settings, services: Services) -> RequestCounte
 
 def _gauges(figures: PipelineFigures) -> Iterator[Metric]:
     counts = figures.counts
-    stages = {stage or "unknown": n for stage, n in counts.get("ms", {}).items()}
+    stages: dict[str, int] = {}
+    for stage, n in counts.get("ms", {}).items():
+        stages[stage or "unknown"] = stages.get(stage or "unknown", 0) + n
     yield _labelled(GaugeMetricFamily("dsa110_ms_count", "Measurement sets.", labels=("stage",)), stages)
     types = GaugeMetricFamily("dsa110_images_count", "Images.", labels=("type",))
     yield _labelled(types, counts.get("images", {}))

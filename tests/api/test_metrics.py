@@ -72,6 +72,33 @@ def test_counts_come_from_the_configured_database_at_each_scrape(
     assert {key: samples.get(key) for key in expected} == expected
 
 
+def test_whatever_says_that_nothing_is_known_is_one_series(any_client: FlaskClient, any_pipeline: Pipeline) -> None:
+    """Twice the same labels in one scrape, and Prometheus refuses it."""
+    for number, word in enumerate((None, "unknown", "")):
+        any_pipeline.make_ms(f"/stage/ms/{number}.ms", stage=word, status="unknown")
+    any_pipeline.make_ms("/stage/ms/3.ms", stage="unknown", status=None)
+    page = any_client.get("/metrics").get_data(as_text=True)
+    names = [line.rsplit(" ", 1)[0] for line in page.splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names))
+    samples = scrape(any_client)
+    assert value(samples, "dsa110_ms_processed_total", stage="unknown", status="unknown") == 4
+    assert value(samples, "dsa110_ms_count", stage="unknown") == 4
+
+
+def test_text_that_is_no_utf_8_costs_no_figures(any_client: FlaskClient, any_pipeline: Pipeline) -> None:
+    any_pipeline.make_image(type="dirty")
+    any_pipeline.make_ms("/stage/ms/a.ms")
+    any_pipeline.make_caltable(table_type="K")
+    for table, column in (("images", "type"), ("ms_index", "stage"), ("ms_index", "status")):
+        any_pipeline.connection.execute(f"UPDATE {table} SET {column} = CAST(x'ff41' AS TEXT)")
+    any_pipeline.connection.commit()
+    samples = scrape(any_client)
+    assert value(samples, "dsa110_database_up") == 1
+    assert value(samples, "dsa110_images_count", type="\ufffdA") == 1
+    assert value(samples, "dsa110_ms_processed_total", stage="\ufffdA", status="\ufffdA") == 1
+    assert any_client.get("/api/stats").get_json()["recent_images"][0]["type"] == "\ufffdA"
+
+
 def test_a_label_that_vanished_from_the_database_vanishes(client: FlaskClient, pipeline: Pipeline) -> None:
     pipeline.make_image(type="dirty")
     assert value(scrape(client), "dsa110_images_count", type="dirty") == 1

@@ -93,7 +93,9 @@ class RequestCounter:
             registry=registry,
         )
         self._cache_hits = Counter("dsa110_cache_hits", "Requests answered from the cache.", registry=registry)
-        self._statements = Counter("dsa110_sql_statements", "Statements on the pipeline's files.", registry=registry)
+        self._statements = Counter(
+            "dsa110_sql_statements", "Statements on the pipeline's files and ours.", registry=registry
+        )
         self._sql_seconds = Counter("dsa110_sql_seconds", "Time that those took.", registry=registry)
         self._slow = Counter("dsa110_slow_queries", "Those that were slow.", registry=registry)
         # Of a worker that died, nothing is open any more.

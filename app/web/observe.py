@@ -17,7 +17,7 @@ from flask import Flask, Response, request
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from app.config import Settings
-from app.db import deadline
+from app.db import deadline, own_time
 from app.db.pipeline import PipelineDatabase
 from app.web.auth import Caller
 from app.web.bodies import watched
@@ -47,7 +47,7 @@ class Observed:
     settings
         Which of logs, metrics and timings are wanted.
     database
-        Whose statements are counted.
+        Whose statements are counted, with those on our own (:mod:`app.db.own_time`).
     requests
         Where requests are counted; ``None`` for nowhere.
     """
@@ -73,6 +73,7 @@ class Observed:
         request_id = _identify(environ)
         deadline.start(self._settings.request_timeout_s)
         self._database.forget_spent()
+        own_time.forget()
         answer = {"status": 500, "bytes": 0}
 
         def observed_start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -106,7 +107,7 @@ class Observed:
         self._notes.flush()
 
     def _timing(self, started: float) -> str:
-        spent = self._database.spent()
+        spent = own_time.added_to(self._database.spent())
         total_ms = (time.perf_counter() - started) * 1000
         return f'app;dur={total_ms:.2f}, sql;dur={spent.seconds * 1000:.2f};desc="{spent.statements} statements"'
 
@@ -128,7 +129,7 @@ class Observed:
                 environ.get(ROUTE, UNMATCHED),
                 "hit" if HIT in environ else "miss",
                 _key_id(environ),
-                self._database.spent(),
+                own_time.added_to(self._database.spent()),
             )
         )
         _request_id.set("")  # what this thread says until its next request belongs to none

@@ -35,7 +35,7 @@ class SlowQueries:
         self._lock = threading.Lock()
         self._told: dict[str, tuple[float, int]] = {}
 
-    def tell(self, connection: sqlite3.Connection, sql: str, params: Mapping[str, Any], seconds: float) -> None:
+    def tell(self, connection: sqlite3.Connection | None, sql: str, params: Mapping[str, Any], seconds: float) -> None:
         """Write a statement and its plan down, unless that was done within the last minute."""
         before = self._count(sql)
         if before is None:
@@ -66,7 +66,9 @@ class SlowQueries:
             return untold
 
 
-def _plan(connection: sqlite3.Connection, sql: str, params: Mapping[str, Any]) -> list[str]:
+def _plan(connection: sqlite3.Connection | None, sql: str, params: Mapping[str, Any]) -> list[str]:
+    if connection is None:
+        return []
     try:
         return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", params)]
     except sqlite3.Error:

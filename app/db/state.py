@@ -12,16 +12,17 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from app.db import deadline
+from app.db import deadline, own_time
 from app.db.errors import primary_code, translate
 from app.db.per_thread import PerThread
 from app.db.pipeline import Params, Row
+from app.db.slow import SlowQueries
 from app.db.swaps import Identity
 from app.db.wal_index import WHY_ADRIFT, WalIndexes
 from app.db.writing import connect
@@ -31,10 +32,30 @@ FILE_NAME = "api.sqlite3"
 _BETWEEN_ATTEMPTS_S = 0.01
 
 
+# Stands for what is done to open the file, where a lock may have to be waited for too.
+_OPENING = f"-- opening {FILE_NAME}"
+_NO_PARAMS: Params = {}
+_Counted = contextlib.AbstractContextManager[None]
+
+
 class _Opened(NamedTuple):
     connection: sqlite3.Connection
     process: int
     file: tuple[int, int] | None
+
+
+class Transaction:
+    """A transaction under way; its statements are counted like all others."""
+
+    def __init__(self, connection: sqlite3.Connection, counted: Callable[[str, Params], _Counted]) -> None:
+        self._connection = connection
+        self._counted = counted
+        self.rollback = connection.rollback
+
+    def execute(self, sql: str, params: Params = _NO_PARAMS) -> sqlite3.Cursor:
+        """Run a statement."""
+        with self._counted(sql, params):
+            return self._connection.execute(sql, params)
 
 
 class StateDatabase:
@@ -46,6 +67,8 @@ class StateDatabase:
         Where it lies; made if missing.
     busy_timeout_s
         How long to wait for another writer [s] before :class:`~app.domain.errors.Busy`.
+    slow_query_s
+        What is told as slow in the log [s].
 
     Notes
     -----
@@ -55,9 +78,10 @@ class StateDatabase:
 
     name = "api"
 
-    def __init__(self, directory: Path, *, busy_timeout_s: float = 30.0) -> None:
+    def __init__(self, directory: Path, *, busy_timeout_s: float = 30.0, slow_query_s: float = float("inf")) -> None:
         self.path = directory / FILE_NAME
         self._busy_timeout_s = busy_timeout_s
+        self._slow = SlowQueries(slow_query_s)
         self._open_here: PerThread[_Opened] = PerThread()
         self._opening = threading.Lock()
         self._wal_indexes = WalIndexes()
@@ -66,25 +90,41 @@ class StateDatabase:
 
     def rows(self, sql: str, params: Params) -> list[Row]:
         """Every row of a statement."""
-        with self._connection() as connection:
+        with self._connection() as connection, self._counted(sql, params):
             rows: list[Row] = connection.execute(sql, params).fetchall()
         return rows
 
     def find(self, sql: str, params: Params) -> Row | None:
         """The first row of a statement, or ``None``."""
-        with self._connection() as connection:
+        with self._connection() as connection, self._counted(sql, params):
             found: Row | None = connection.execute(sql, params).fetchone()
         return found
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Transaction]:
         """All or nothing: ``BEGIN IMMEDIATE``, then commit, or roll back on any exception."""
-        with self._connection() as connection, _transaction(connection):
-            yield connection
+        with self._connection() as connection:
+            transaction = Transaction(connection, self._counted)
+            with _transaction(transaction):
+                yield transaction
 
     def close(self) -> None:
         """Close this thread's connection; the next use opens another."""
         self._open_here.close()
+
+    @contextlib.contextmanager
+    def _counted(self, sql: str, params: Params) -> Iterator[None]:
+        """Count a statement and the time that it takes, and tell of a slow one."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - started
+            slow = seconds >= self._slow.at_least_s
+            own_time.add(seconds, slow=slow)
+            if slow:
+                opened = self._open_here.get()
+                self._slow.tell(opened and opened.connection, sql, params, seconds)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -98,7 +138,7 @@ class StateDatabase:
         # A file that was removed or restored under us is not written to: what it is told would be lost.
         if opened is None or opened.file != _identity(self.path):
             self.close()
-            with self._opening:
+            with self._counted(_OPENING, _NO_PARAMS), self._opening:
                 opened = self._open_here.keep(self._open())
         # Nor is one whose log is deleted: SQLite shares that between all connections of a process, new ones too.
         if opened.file is not None and self._wal_indexes.is_lost(Identity(*opened.file)):
@@ -189,7 +229,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _transaction(connection: sqlite3.Connection | Transaction) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from app.db.pipeline import PipelineDatabase
 from app.domain.metrics import DYNAMIC_RANGE_BOUNDS, NOISE_BOUNDS_JY, SNR_BOUNDS, Grouped, Histogram
+from app.repositories.words import read
 
+# Words as bytes, because text of a pipeline need not be UTF-8 (:mod:`app.repositories.words`). Grouped as they are
+# written, so that an index can be used; what is the same once it is read is added up behind.
 PROCESSED = """
-    SELECT ifnull(status, 'unknown'), ifnull(stage, 'unknown'), count(*) FROM t_ms_index
+    SELECT CAST(status AS BLOB), CAST(stage AS BLOB), count(*) FROM t_ms_index
     WHERE processed_at IS NOT NULL GROUP BY status, stage
 """
 
 CALIBRATIONS = """
-    SELECT ifnull(status, 'unknown'), ifnull(table_type, 'unknown'), count(*) FROM t_caltables
+    SELECT CAST(status AS BLOB), CAST(table_type AS BLOB), count(*) FROM t_caltables
     GROUP BY status, table_type
 """
 
@@ -51,11 +56,11 @@ class MetricsRepository:
 
     def processed(self) -> list[Grouped]:
         """Processed measurement sets by status and stage."""
-        return [Grouped(*row) for row in self._database.rows(PROCESSED)]
+        return self._grouped(PROCESSED)
 
     def calibrations(self) -> list[Grouped]:
         """Calibration tables by status and type."""
-        return [Grouped(*row) for row in self._database.rows(CALIBRATIONS)]
+        return self._grouped(CALIBRATIONS)
 
     def image_quality(self) -> tuple[Histogram, Histogram]:
         """Distributions of noise [Jy/beam] and dynamic range over every image."""
@@ -67,6 +72,13 @@ class MetricsRepository:
         """Distribution of the mean signal-to-noise ratio of calibration solutions."""
         (row,) = self._database.rows(CALIBRATION_SNR)
         return _histogram(row, SNR_BOUNDS)
+
+    def _grouped(self, sql: str) -> list[Grouped]:
+        """Rows by two words, each pair once; without a word, and with an empty one, it is unknown."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for status, kind, n in self._database.rows(sql):
+            counts[read(status) or "unknown", read(kind) or "unknown"] += n
+        return [Grouped(*words, n) for words, n in counts.items()]
 
 
 def _histogram(row: tuple[float, ...], bounds: tuple[float, ...]) -> Histogram:

@@ -81,16 +81,21 @@ class RequestCounter:
         self._sent = Summary("http_response_size_bytes", "Bytes of bodies sent.", ("handler",), registry=registry)
         self._durations = Histogram(
             "http_request_duration_seconds",
-            "Time to answer, by route.",
+            "Time until an answer began, by route.",
             labelnames=("method", "handler"),
             buckets=COARSE_S,
             registry=registry,
         )
         self._fine = Histogram(
-            "http_request_duration_highr_seconds", "Time to answer, in fine buckets.", buckets=FINE_S, registry=registry
+            "http_request_duration_highr_seconds",
+            "Time until an answer began, in fine buckets.",
+            buckets=FINE_S,
+            registry=registry,
         )
         self._cache_hits = Counter("dsa110_cache_hits", "Requests answered from the cache.", registry=registry)
-        self._statements = Counter("dsa110_sql_statements", "Statements on the pipeline's files.", registry=registry)
+        self._statements = Counter(
+            "dsa110_sql_statements", "Statements on the pipeline's files and ours.", registry=registry
+        )
         self._sql_seconds = Counter("dsa110_sql_seconds", "Time that those took.", registry=registry)
         self._slow = Counter("dsa110_slow_queries", "Those that were slow.", registry=registry)
         # Of a worker that died, nothing is open any more.
@@ -102,16 +107,20 @@ class RequestCounter:
         # Looking a child up by its labels costs more than counting; there are only so many.
         self._children = lru_cache(maxsize=1024)(self._children_of)
 
-    def note(self, method: str, status: int, route: str, duration_s: float, received: str, sent: int | None) -> None:
-        """Count one request; ``received`` is its Content-Length, ``route`` the template it matched."""
+    def note(self, method: str, status: int, route: str, began_s: float, received: str, sent: int) -> None:
+        """Count one request; ``received`` is its Content-Length, ``route`` the template it matched.
+
+        Its time is the time until the answer began: how long a file takes, or a stream of events is followed, is up to
+        the client, and tells nothing of the service.
+        """
         if route in UNCOUNTED:
             return
         requests, sizes_in, sizes_out, durations = self._children(method, status // 100, route)
         requests.inc()
         sizes_in.observe(int(received) if received.isdecimal() else 0)
-        sizes_out.observe(sent or 0)
-        durations.observe(duration_s)
-        self._fine.observe(duration_s)
+        sizes_out.observe(sent)
+        durations.observe(began_s)
+        self._fine.observe(began_s)
 
     def note_work(self, spent: Iterable[Spent], cache_hits: int) -> None:
         """Count what was done for some requests together."""
@@ -192,7 +201,9 @@ def install(app: Flask, settings: Settings, services: Services) -> RequestCounte
 
 def _gauges(figures: PipelineFigures) -> Iterator[Metric]:
     counts = figures.counts
-    stages = {stage or "unknown": n for stage, n in counts.get("ms", {}).items()}
+    stages: dict[str, int] = {}
+    for stage, n in counts.get("ms", {}).items():
+        stages[stage or "unknown"] = stages.get(stage or "unknown", 0) + n
     yield _labelled(GaugeMetricFamily("dsa110_ms_count", "Measurement sets.", labels=("stage",)), stages)
     types = GaugeMetricFamily("dsa110_images_count", "Images.", labels=("type",))
     yield _labelled(types, counts.get("images", {}))

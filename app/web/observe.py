@@ -9,17 +9,18 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from app.config import Settings
-from app.db import deadline
+from app.db import deadline, own_time
 from app.db.pipeline import PipelineDatabase
 from app.web.auth import Caller
+from app.web.bodies import watched
 from app.web.caching import HIT, ROUTE, Environ, StartResponse, WsgiApp
 from app.web.environ import CALLER, CLIENT, NotAtHand, only_at_hand
 from app.web.later import Later
@@ -28,6 +29,8 @@ from app.web.metrics import RequestCounter
 from app.web.request_log import Note, RequestLog, on_one_line
 
 REQUEST_ID = "contimg.request_id"
+# There where Flask has the whole body of its answer.
+WHOLE = "contimg.whole"
 UNMATCHED = "unmatched"
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -44,7 +47,7 @@ class Observed:
     settings
         Which of logs, metrics and timings are wanted.
     database
-        Whose statements are counted.
+        Whose statements are counted, with those on our own (:mod:`app.db.own_time`).
     requests
         Where requests are counted; ``None`` for nowhere.
     """
@@ -70,52 +73,63 @@ class Observed:
         request_id = _identify(environ)
         deadline.start(self._settings.request_timeout_s)
         self._database.forget_spent()
-        answer: dict[str, Any] = {}
+        own_time.forget()
+        answer = {"status": 500, "bytes": 0}
 
         def observed_start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             answer["status"] = int(status[:3])
-            answer["bytes"] = next((int(value) for name, value in headers if name == "Content-Length"), None)
+            if WHOLE in environ:
+                answer["bytes"] = next((int(value) for name, value in headers if name == "Content-Length"), 0)
             headers.append(("X-Request-ID", request_id))
             if self._settings.profiling:
                 headers.append(("Server-Timing", self._timing(started)))
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        def note(sent: int, began: float) -> None:
+            self._note(environ, answer["status"], sent, started, began)
 
         try:
             body = self._app(environ, observed_start)
         except NotAtHand:
             _request_id.set("")
             raise
-        if answer.get("bytes") is not None or environ["REQUEST_METHOD"] == "HEAD":
-            self._note(environ, answer, started)
-            return body
-        return _Noted(body, lambda sent: self._note(environ, answer | {"bytes": sent}, started))
+        # What is there as a whole is not waited for until it is sent: that would cost as much as an answer at hand.
+        if type(body) is list:
+            note(sum(map(len, body)), time.perf_counter())
+        elif WHOLE in environ:
+            note(answer["bytes"], time.perf_counter())
+        else:
+            return watched(body, environ, note)
+        return body
 
     def flush(self) -> None:
         """Write down what was noted so far, rather than in a moment."""
         self._notes.flush()
 
     def _timing(self, started: float) -> str:
-        spent = self._database.spent()
+        spent = own_time.added_to(self._database.spent())
         total_ms = (time.perf_counter() - started) * 1000
         return f'app;dur={total_ms:.2f}, sql;dur={spent.seconds * 1000:.2f};desc="{spent.statements} statements"'
 
-    def _note(self, environ: Environ, answer: dict[str, Any], started: float) -> None:
+    def _note(self, environ: Environ, status: int, sent: int, started: float, began: float) -> None:
+        method = environ["REQUEST_METHOD"]
         self._notes.add(
             Note(
                 time.time(),
                 environ[REQUEST_ID],
-                environ["REQUEST_METHOD"],
+                method,
                 environ.get("PATH_INFO", ""),
                 environ.get("QUERY_STRING", ""),
                 environ.get(CLIENT, ""),
-                answer.get("status", 500),
+                status,
                 time.perf_counter() - started,
-                answer.get("bytes"),
+                began - started,
+                0 if method == "HEAD" else sent,  # which the server drops
                 environ.get("CONTENT_LENGTH") or "0",
                 environ.get(ROUTE, UNMATCHED),
                 "hit" if HIT in environ else "miss",
                 _key_id(environ),
-                self._database.spent(),
+                own_time.added_to(self._database.spent()),
             )
         )
         _request_id.set("")  # what this thread says until its next request belongs to none
@@ -130,31 +144,8 @@ class Observed:
     @staticmethod
     def _count(requests: RequestCounter, notes: list[Note]) -> None:
         for note in notes:
-            requests.note(note.method, note.status_code, note.route, note.duration_s, note.received, note.bytes)
+            requests.note(note.method, note.status_code, note.route, note.began_s, note.received, note.bytes)
         requests.note_work([note.spent for note in notes], sum(note.cache == "hit" for note in notes))
-
-
-class _Noted:
-    """A body of unknown length: the note is taken when it ends or its client goes away, with the bytes given out."""
-
-    def __init__(self, body: Iterable[bytes], note: Callable[[int], None]) -> None:
-        self._body = body
-        self._note = note
-        self._sent = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._body:
-            self._sent += len(piece)
-            yield piece
-
-    def close(self) -> None:
-        """Close the body, then take note."""
-        try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
-        finally:
-            self._note(self._sent)
 
 
 class _JsonFormatter(OrjsonFormatter):
@@ -190,12 +181,18 @@ class RequestIdFilter(logging.Filter):
 
 
 def install(app: Flask) -> None:
-    """Tell the outer layers which route a request took."""
+    """Tell the outer layers which route a request took, and whether the answer is there as a whole."""
 
     @app.before_request
     def name_route() -> None:
         if request.url_rule is not None:
             request.environ[ROUTE] = request.url_rule.rule
+
+    @app.after_request
+    def tell_whole(response: Response) -> Response:
+        if response.is_sequence:
+            request.environ[WHOLE] = True
+        return response
 
 
 def set_up_logging(settings: Settings) -> None:

@@ -22,7 +22,13 @@ LOGGER = "app.requests"
 
 
 class Note(NamedTuple):
-    """What there is to tell of a request; ``at`` is the end of it [Unix s]."""
+    """What there is to tell of a request; ``at`` is the end of it [Unix s].
+
+    Notes
+    -----
+    ``began_s`` is the time until the answer began to go out, ``duration_s`` until it was sent, and ``bytes`` what was
+    sent of its body (:mod:`app.web.bodies`). Of an answer that is there as a whole, all are told before it is sent.
+    """
 
     at: float
     request_id: str
@@ -32,7 +38,8 @@ class Note(NamedTuple):
     client_ip: str
     status_code: int
     duration_s: float
-    bytes: int | None
+    began_s: float
+    bytes: int
     received: str
     route: str
     cache: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +70,33 @@ def test_counts_come_from_the_configured_database_at_each_scrape(
         ("dsa110_running_jobs", ()): 1,
     }
     assert {key: samples.get(key) for key in expected} == expected
+
+
+def test_whatever_says_that_nothing_is_known_is_one_series(any_client: FlaskClient, any_pipeline: Pipeline) -> None:
+    """Twice the same labels in one scrape, and Prometheus refuses it."""
+    for number, word in enumerate((None, "unknown", "")):
+        any_pipeline.make_ms(f"/stage/ms/{number}.ms", stage=word, status="unknown")
+    any_pipeline.make_ms("/stage/ms/3.ms", stage="unknown", status=None)
+    page = any_client.get("/metrics").get_data(as_text=True)
+    names = [line.rsplit(" ", 1)[0] for line in page.splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names))
+    samples = scrape(any_client)
+    assert value(samples, "dsa110_ms_processed_total", stage="unknown", status="unknown") == 4
+    assert value(samples, "dsa110_ms_count", stage="unknown") == 4
+
+
+def test_text_that_is_no_utf_8_costs_no_figures(any_client: FlaskClient, any_pipeline: Pipeline) -> None:
+    any_pipeline.make_image(type="dirty")
+    any_pipeline.make_ms("/stage/ms/a.ms")
+    any_pipeline.make_caltable(table_type="K")
+    for table, column in (("images", "type"), ("ms_index", "stage"), ("ms_index", "status")):
+        any_pipeline.connection.execute(f"UPDATE {table} SET {column} = CAST(x'ff41' AS TEXT)")
+    any_pipeline.connection.commit()
+    samples = scrape(any_client)
+    assert value(samples, "dsa110_database_up") == 1
+    assert value(samples, "dsa110_images_count", type="\ufffdA") == 1
+    assert value(samples, "dsa110_ms_processed_total", stage="\ufffdA", status="\ufffdA") == 1
+    assert any_client.get("/api/stats").get_json()["recent_images"][0]["type"] == "\ufffdA"
 
 
 def test_a_label_that_vanished_from_the_database_vanishes(client: FlaskClient, pipeline: Pipeline) -> None:
@@ -180,6 +209,40 @@ def test_bytes_received_are_summed(client: FlaskClient) -> None:
     client.post("/api/images", data=b"x" * 100)
     samples = scrape(client)
     assert value(samples, "http_request_size_bytes_sum", handler="unmatched") == 100
+
+
+def test_bytes_sent_are_those_that_went_out(client: FlaskClient, pipeline: Pipeline, tmp_path: Path) -> None:
+    """A promise is none: of a HEAD nothing goes out, and of a file what its client takes."""
+    path = tmp_path / "data" / "a.fits"
+    path.write_bytes(bytes(1_000_000))
+    url = f"/api/images/{pipeline.make_image(path=str(path))}/fits"
+
+    def total() -> float:
+        return value(scrape(client), "http_response_size_bytes_sum", handler="/api/v1/images/<image_id>/fits") or 0
+
+    client.head(url)
+    assert total() == 0
+    with client.get(url, headers={"Range": "bytes=100-299"}) as part:
+        part.get_data()
+    assert total() == 200
+    with client.get(url) as left:
+        pieces = left.iter_encoded()
+        assert len(next(pieces)) == len(next(pieces))
+    before = total()
+    assert 0 < before - 200 < 100_000
+    with client.get(url) as whole:
+        whole.get_data()
+    assert total() - before == 1_000_000
+
+
+def test_time_until_an_answer_began_is_what_counts(client: FlaskClient, pipeline: Pipeline) -> None:
+    pipeline.make_image()
+    with client.get("/api/images?format=csv") as slowly:
+        time.sleep(0.6)
+        slowly.get_data()
+    samples = scrape(client)
+    assert value(samples, "http_request_duration_highr_seconds_bucket", le="+Inf") == 1
+    assert value(samples, "http_request_duration_highr_seconds_bucket", le="0.5") == 1
 
 
 def test_work_behind_the_answers_is_counted(client: FlaskClient, pipeline: Pipeline) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from flask import Flask
 
 from app import create_app
 from app.config import Settings
+from app.db.state import StateDatabase
 from tests.conftest import WRITE_KEY
 from tests.support.pipeline import Pipeline
 
@@ -24,14 +27,20 @@ def lines(pipeline: Pipeline, environ: dict[str, str], capsys: pytest.CaptureFix
     made: list[Flask] = []
 
     def ask(
-        path: str, *, method: str = "GET", times: int = 1, headers: dict[str, str] | None = None, **variables: str
+        path: str,
+        *,
+        method: str = "GET",
+        times: int = 1,
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+        **variables: str,
     ) -> list[str]:
         environ.pop("DSA110_LOG_REQUESTS", None)
         paths = {"PIPELINE_PRODUCTS_DB": str(pipeline.products_path)}
         made.append(create_app(Settings.from_environment({**environ, **paths, **variables})))
         client = made[-1].test_client()
         for _ in range(times):
-            with client.open(path, method=method, headers=headers) as answer:
+            with client.open(path, method=method, headers=headers, json=body) as answer:
                 answer.get_data()
         made[-1].wsgi_app.flush()
         return capsys.readouterr().err.splitlines()
@@ -87,6 +96,27 @@ def test_slow_statement_is_logged_with_its_plan(lines: Lines, pipeline: Pipeline
     assert slow["request_id"] == "abc"
     assert re.search(r"A statement took \d+\.\d{3} s: SELECT .* -- plan: .*(SCAN|SEARCH)", slow["message"])
     assert slow["duration_ms"] > 0
+
+
+def test_lock_on_our_own_database_is_told_where_it_was_waited_for(
+    lines: Lines, pipeline: Pipeline, environ: dict[str, str]
+) -> None:
+    own = StateDatabase(Settings.from_environment(environ).api_state_dir)
+    with closing(own):
+        own.rows("SELECT 1", {})
+        with closing(sqlite3.connect(own.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            path, headers = f"/api/images/{pipeline.make_image()}/rating", {"X-API-Key": WRITE_KEY}
+            limits = {"DSA110_DB_TIMEOUT": "0.3", "DSA110_SLOW_QUERY": "0.2"}
+            told = records(lines(path, method="POST", headers=headers, body={"rating": 3}, **limits))
+    (request,) = [record for record in told if record["logger"] == "app.requests"]
+    assert request["status_code"] == 503
+    assert 250 <= request["sql_ms"] <= request["duration_ms"]
+    assert any(
+        re.match(r"A statement took \d+\.\d+ s: BEGIN IMMEDIATE", record["message"])
+        for record in told
+        if record["logger"] == "app.db.slow"
+    )
 
 
 def test_statement_of_usual_length_is_not_told(lines: Lines, pipeline: Pipeline) -> None:

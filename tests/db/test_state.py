@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import subprocess
@@ -14,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from app.db import deadline, state
+from app.db import deadline, own_time, state
+from app.db.pipeline import Spent
 from app.db.state import FILE_NAME, StateDatabase, steps
 from app.domain.errors import Busy, DatabaseUnavailable, QueryFailed, QueryTimeout
 
@@ -61,6 +63,48 @@ def test_commits_are_on_the_disk_before_they_are_confirmed(own: StateDatabase) -
     assert own.rows("PRAGMA synchronous", {}) == [(2,)]
     assert own.rows("PRAGMA journal_mode", {}) == [("wal",)]
     assert own.rows("PRAGMA user_version", {}) == [(len(steps()),)]
+
+
+# -- what it takes is counted
+
+
+def test_statements_are_counted_with_the_time_that_they_wait(own: StateDatabase) -> None:
+    count(own)
+    own_time.forget()
+    with closing(sqlite3.connect(own.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Busy):
+            add(own)
+    waited = own_time.added_to(Spent(1, 1.0, 1))
+    assert waited.statements == 2
+    assert waited.seconds >= 1.0 + 0.09
+    add(own)
+    assert own_time.added_to(Spent(0, 0.0)).statements == 1 + 3
+    own_time.forget()
+    assert own_time.added_to(Spent(0, 0.0)) == (0, 0.0, 0)
+
+
+def test_opening_counts_too(own: StateDatabase) -> None:
+    own_time.forget()
+    count(own)
+    assert own_time.added_to(Spent(0, 0.0)).statements == 2
+    own_time.forget()
+
+
+def test_slow_statements_are_told_with_their_plan(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
+    caplog.set_level(logging.WARNING, logger="app.db.slow")
+    own = StateDatabase(tmp_path / "api", slow_query_s=0.0)
+    with closing(own):
+        add(own)
+        count(own)
+    told = [message.partition(" s: ")[2] for message in caplog.messages]
+    assert told[0] == "-- opening api.sqlite3 -- plan: not known"
+    assert "BEGIN IMMEDIATE -- plan: not known" in told
+    assert any(line.startswith(COUNT) and "SCAN rating" in line for line in told)
+    own_time.forget()
 
 
 def test_every_table_is_strict(own: StateDatabase) -> None:
@@ -156,8 +200,13 @@ def test_fork_opens_a_connection_of_its_own(own: StateDatabase) -> None:
 
 
 def test_failed_transaction_leaves_nothing(own: StateDatabase) -> None:
-    with pytest.raises(QueryFailed), own.transaction() as connection:
-        connection.executemany(INSERT, [{"n": 1}, {"n": None}])
+    def add_two() -> None:
+        with own.transaction() as connection:
+            for n in (1, None):
+                connection.execute(INSERT, {"n": n})
+
+    with pytest.raises(QueryFailed):
+        add_two()
     assert count(own) == 0
     add(own)
     assert count(own) == 1

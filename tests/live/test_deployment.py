@@ -101,6 +101,23 @@ def open_stream(port: int) -> HTTPConnection:
     return connection
 
 
+def test_stream_that_is_left_open_is_no_slow_answer(watched: Server) -> None:
+    """Alerts go by how long it takes until an answer begins; a stream goes on for as long as its client likes."""
+
+    def figure(name: str) -> float:
+        page = watched.get("/metrics").body.decode()
+        found = re.search(rf'^http_request_duration_seconds_{name}{{handler="[^"]*/events",[^}}]*}} (\S+)$', page, re.M)
+        return float(found[1]) if found else 0.0
+
+    before, seconds = figure("count"), figure("sum")
+    stream = open_stream(watched.port)
+    assert stream.getresponse().status == 200
+    time.sleep(1.5)
+    stream.close()
+    watched.wait_until(lambda: figure("count") == before + 1, 5)
+    assert figure("sum") - seconds < 1.0
+
+
 PENDING_MS = "/stage/ms/2025-11-20T01:02:03.ms"
 PENDING_RUN = "job-2025-11-20-010203"
 
@@ -225,6 +242,10 @@ def test_alerts_ask_for_metrics_that_there_are_and_name_a_section_of_the_run_boo
     }
     assert len(group["rules"]) > 10
     for rule in group["rules"]:
+        # What did not change for a day has not on a host that is new either: such an alert looks for a day before.
+        for span in re.findall(r"\bchanges\(\w+\[(\w+)\]\) == 0", rule["expr"]):
+            assert f" offset {span}" in rule["expr"], rule["alert"]
+            assert rule["for"], rule["alert"]
         assert names_in(rule["expr"]), rule["alert"]
         assert names_in(rule["expr"]) - metric_names == set(), rule["alert"]
         document, _, anchor = rule["annotations"]["runbook"].partition("#")

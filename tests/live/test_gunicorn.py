@@ -13,6 +13,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -121,6 +122,56 @@ def test_broken_download_resumes_with_a_range(server: Server, survey: int) -> No
     assert (rest.status, rest.body) == (206, FITS[5000:])
     beyond = server.get(f"/api/images/{survey}/fits", {"Range": "bytes=99999-"})
     assert beyond.status == 416
+
+
+LARGE = 64 * 2**20
+
+
+@pytest.fixture(scope="module")
+def large(live_pipeline: Pipeline, server: Server, survey: int) -> str:
+    """Path of an image whose file no buffer on the way holds."""
+    path = server.directory / "data" / "large.fits"
+    with path.open("wb") as file:
+        file.truncate(LARGE)
+    return f"/api/v1/images/{live_pipeline.make_image(path=str(path))}/fits"
+
+
+def told(server: Server, request_id: str) -> dict[str, Any]:
+    """The line that the log has of a request."""
+    server.wait_until(lambda: f'"request_id":"{request_id}"' in server.log, 10)
+    (line,) = [line for line in server.log.splitlines() if f'"request_id":"{request_id}"' in line]
+    record: dict[str, Any] = json.loads(line)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "expected"),
+    [("GET", {}, LARGE), ("GET", {"Range": "bytes=1000-2999"}, 2000), ("HEAD", {}, 0)],
+    ids=["whole", "a range", "head"],
+)
+def test_bytes_of_a_file_are_those_that_were_sent(
+    server: Server, large: str, method: str, headers: dict[str, str], expected: int
+) -> None:
+    name = f"{method}-{expected}"
+    answer = server.get(large, {"X-Request-ID": name, **headers}, method=method)
+    assert (answer.status, len(answer.body)) == (206 if "Range" in headers else 200, expected)
+    assert told(server, name)["bytes"] == expected
+
+
+def test_file_is_told_when_it_was_sent_and_timed_until_its_client_left(server: Server, large: str) -> None:
+    connection = server.connect()
+    connection.request("GET", large, headers={"X-Request-ID": "left-early"})
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    answer = connection.getresponse()
+    answer.read(2**20)
+    time.sleep(0.5)
+    assert '"left-early"' not in server.log
+    answer.close()
+    connection.close()
+    record = told(server, "left-early")
+    # What it took, and what is on the way to it.
+    assert 2**20 <= record["bytes"] < LARGE // 2
+    assert record["duration_ms"] >= 500
 
 
 def test_request_id_is_kept_if_it_is_harmless_and_stands_in_the_log(server: Server, survey: int) -> None:

@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[domain.ContimgError], int] = {
     domain.ContimgError: 500,
     domain.NotFound: 404,
-    domain.AlreadyExists: 409,
     domain.InvalidValue: 400,
     domain.FileNotAccessible: 404,
     domain.FitsUnreadable: 422,

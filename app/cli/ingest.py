@@ -102,7 +102,7 @@ def ingest(context: click.Context, survey: Path | None) -> None:
 )
 @database_option
 def images(paths: Sequence[Path], ms_dir: Path | None, products_db: Path | None) -> None:
-    """Measure and register FITS images: files, or folders searched for *.fits, *.fit, *.fits.gz."""
+    """Measure and register FITS images: files, or folders searched for *.fits, *.fit, both with .gz, and *.fits.fz."""
     from app.services.ingest.images import find_images, ingest_images
 
     products = products_database(products_db)

@@ -31,6 +31,8 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2})?", re.ASCII)
 # A number or an angle as these pages write it: with a true minus, and its unit behind it.
 _NUMERIC = re.compile(r"[+\u2212-]?[\d.:hmsd ]+[°″]?")
 _END_OF_DAY = "T23:59:59.999Z"
+# The two ways to give a radius: each is the other's times so many.
+RADII = {"radius_arcsec": ("radius_deg", 3600.0), "radius_deg": ("radius_arcsec", 1 / 3600)}
 
 
 class Refusal(NamedTuple):
@@ -55,6 +57,14 @@ class Typed(MultiDict[str, str]):
         made = cls(args)
         made.faults = refusal.faults if refusal else {}
         return made
+
+    def with_radius(self, name: str) -> Typed:
+        """The same, where the form asks for the radius as ``name`` and it may be given in the other unit."""
+        other, times = RADII[name]
+        if name not in self and other in self:
+            self[name] = _in_unit(self[other], times)
+            self.faults = {name if fault == other else fault: reason for fault, reason in self.faults.items()}
+        return self
 
 
 def meant(name: str, value: str) -> tuple[str, str]:
@@ -96,6 +106,15 @@ def _times(value: str, power: int) -> str:
     if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
         return value
     return f"{number.scaleb(power).normalize():f}"
+
+
+def _in_unit(value: str, times: float) -> str:
+    """A number in another unit, rounded to what a float is good for; as it is where it is none."""
+    try:
+        number = float(value) * times
+    except ValueError:
+        return value
+    return f"{number:.10g}"
 
 
 def refusal_of(error: UnprocessableEntity | InvalidValue | NotFound) -> Refusal | None:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import UnprocessableEntity
 
 from app.console import cells, links, render
-from app.console.forms import CONE, Pairs, Refusal, Typed, refusal_of, typed
+from app.console.forms import CONE, RADII, Pairs, Refusal, Typed, refusal_of, typed
 from app.console.listing import ListKind
 from app.domain.columns import Column
 from app.domain.errors import InvalidValue, NotFound
@@ -104,7 +104,8 @@ class Listed:
     @property
     def form(self) -> Typed:
         """What the form is filled with."""
-        return Typed.of(request.args, self.refusal)
+        made = Typed.of(request.args, self.refusal)
+        return made.with_radius(self.kind.radius[0]) if self.kind.radius else made
 
     @property
     def faults(self) -> list[tuple[str, str]]:
@@ -172,7 +173,7 @@ class Listed:
     @property
     def hidden(self) -> Pairs:
         """What the form has no control for and must keep."""
-        dropped = {*self.kind.in_form, "cursor", "offset"}
+        dropped = {*self.kind.in_form, "cursor", "offset", *(RADII if self.kind.radius else ())}
         return [(name, value) for name, value in request.args.items(multi=True) if name not in dropped]
 
     @property

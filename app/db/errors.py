@@ -15,6 +15,7 @@ _AWAY = {
     "SQLITE_PERM": "permission denied",
     "SQLITE_AUTH": "permission denied",
     "SQLITE_READONLY": "the file or its directory is read-only",
+    "SQLITE_READONLY_ROLLBACK": "a writer ended in the middle of a write, which the next writer has to take back",
     "SQLITE_FULL": "the disk is full",
     "SQLITE_SCHEMA": "its schema keeps changing",
 }
@@ -51,7 +52,7 @@ def translate(error: sqlite3.Error, database: str) -> DatabaseError:
     if code == "SQLITE_INTERRUPT":
         return QueryTimeout("The query took longer than the request may take")
     if code in _AWAY:
-        return DatabaseUnavailable(database, _AWAY[code])
+        return DatabaseUnavailable(database, _AWAY.get(error.sqlite_errorname, _AWAY[code]))
     if is_missing_object(error):
         return DatabaseUnavailable(database, "it lacks a table or column that the pipeline always makes")
     return QueryFailed(f"A query on the {database} database failed", database=database)

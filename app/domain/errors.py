@@ -39,17 +39,6 @@ class NotFound(ContimgError):
         super().__init__(f"{entity_type} not found: {shown}", entity_type=entity_type, identifier=shown)
 
 
-class AlreadyExists(ContimgError):
-    """A record of that kind already bears that name."""
-
-    code = "RECORD_ALREADY_EXISTS"
-
-    def __init__(self, entity_type: str, identifier: object) -> None:
-        super().__init__(
-            f"{entity_type} already exists: {identifier}", entity_type=entity_type, identifier=str(identifier)
-        )
-
-
 class InvalidValue(ContimgError):
     """A value has the right form and still means nothing: an impossible date, an unknown word, a foreign cursor."""
 

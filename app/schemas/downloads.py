@@ -50,9 +50,7 @@ class BulkOrderSchema(Schema):
 class DeleteQuery(Schema):
     """What to remove."""
 
-    delete_files = ma.fields.Boolean(
-        load_default=False, metadata={"description": "`true` removes the image's file as well."}
-    )
+    delete_files = fields.Flag(load_default=False, metadata={"description": "`true` removes the image's file as well."})
 
 
 class ImageDeletedSchema(Schema):

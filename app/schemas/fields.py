@@ -90,7 +90,13 @@ class Number(ma.fields.Float):
         super().__init__(allow_nan=False, **kwargs)
 
 
-class YesNo(ma.fields.Boolean):
+class Flag(ma.fields.Boolean):
+    """``true`` or ``false``, as somebody says it."""
+
+    default_error_messages = {"invalid": "Say true or false."}  # noqa: RUF012
+
+
+class YesNo(Flag):
     """``true`` or ``false``; 1 or 0 inside, as the databases hold it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:

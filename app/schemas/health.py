@@ -14,7 +14,7 @@ from app.schemas.base import Schema
 class HealthQuery(Schema):
     """How much to look at."""
 
-    detailed = ma.fields.Boolean(
+    detailed = fields.Flag(
         load_default=False,
         metadata={"description": "Look at databases, Redis and disks too: `true`, `1`, `yes` or `on`."},
     )

@@ -14,9 +14,6 @@ from app.schemas.base import Schema
 class LogQuery(Schema):
     """How much of a log."""
 
-    class Meta:
-        unknown = ma.EXCLUDE
-
     tail = fields.WholeNumber(
         load_default=DEFAULT_TAIL,
         validate=ma.validate.Range(max=LONGEST_TAIL),

@@ -79,9 +79,9 @@ class PreviewQuery(Schema):
     )
     cmap = _colour_map()
     theme = fields.Word(*THEMES, load_default="light", metadata={"description": "Colours around the image."})
-    beam = ma.fields.Boolean(load_default=True, metadata={"description": "Draw the beam in the lower left corner."})
-    sources = ma.fields.Boolean(load_default=False, metadata={"description": "Circle the sources measured in it."})
-    grid = ma.fields.Boolean(load_default=False, metadata={"description": "Draw lines of equal coordinates."})
+    beam = fields.Flag(load_default=True, metadata={"description": "Draw the beam in the lower left corner."})
+    sources = fields.Flag(load_default=False, metadata={"description": "Circle the sources measured in it."})
+    grid = fields.Flag(load_default=False, metadata={"description": "Draw lines of equal coordinates."})
 
     @ma.post_load
     def to_request(self, data: dict[str, Any], **_: Any) -> Any:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import marshmallow as ma
 
 from app.schemas import fields
 from app.schemas.base import Schema
 
+# More than any port has, and no more than the language reads at once.
+_DIGITS = re.compile(r"-?[0-9]{1,4000}", re.ASCII)
+
+
+class Port(fields.WholeNumber):
+    """A whole number, however large: no service listens on most of them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            return int(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
 
 class PortPath(Schema):
     """A port in a URL."""
 
-    port = fields.WholeNumber(metadata={"description": "Port of a monitored service."})
+    port = Port(metadata={"description": "Port of a monitored service."})
 
 
 class ServiceStateSchema(Schema):

@@ -18,6 +18,7 @@ from app.domain.diagnosis import Verdict
 from app.domain.errors import Busy, DatabaseError, DatabaseUnavailable
 from app.domain.health import disk_space
 from app.repositories.keys import count_writers
+from app.services.soundness import state_directory, whole
 from app.services.surroundings import look_around
 
 _PATIENCE_S = 2.0
@@ -86,7 +87,12 @@ def _database(name: str, path: Path, variable: str, schema: str) -> Iterator[Che
     yield reachable
     if reachable.verdict != "ok":
         return
-    facts = inspect(path, name, timeout_s=_PATIENCE_S)
+    yield whole(name, path)
+    try:
+        facts = inspect(path, name, timeout_s=_PATIENCE_S)
+    except DatabaseError as error:
+        yield Check(f"{name} tables", "wrong", error.message, _remedy_of(path))
+        return
     yield from _schema(name, facts, schema)
     yield _log_of(name, path, facts)
     if schema == "main":
@@ -112,13 +118,16 @@ def _reachable(name: str, path: Path, variable: str, *, needed: bool) -> Check:
 
 def _remedy_of(path: Path) -> str:
     """What helps where SQLite cannot read a file that is there."""
+    path = Path(os.path.realpath(path))
     if not os.access(path.parent, os.X_OK):
         return f"Let this user (uid {os.getuid()}) enter {path.parent}."
     if not os.access(path, os.R_OK):
         return f"Let this user (uid {os.getuid()}) read the file."
-    for companion in (f"{path}-wal", f"{path}-shm"):
-        if os.path.exists(companion) and not os.access(companion, os.R_OK):
+    for companion in (probe.beside(path, "-wal"), probe.beside(path, "-shm")):
+        if companion.exists() and not os.access(companion, os.R_OK):
             return f"Let this user (uid {os.getuid()}) read {companion}: without it the newest rows are out of reach."
+    if (journal := probe.beside(path, "-journal")).exists():
+        return f"Start the writer again, or open the file once with: sqlite3 {path} .tables; never remove {journal}."
     if not os.access(path.parent, os.W_OK):
         return f"The file is in WAL mode: let this user write to {path.parent}, or keep a writer connected."
     return "Check that the file is an SQLite database: sqlite3 FILE 'PRAGMA integrity_check'."
@@ -142,15 +151,20 @@ def _log_of(name: str, path: Path, facts: DatabaseFacts) -> Check:
     if facts.journal_mode != "wal":
         return Check(what, "note", f"mode {facts.journal_mode}: readers and the writer wait for each other",
                      "Let the pipeline set PRAGMA journal_mode = WAL.")  # fmt: skip
-    held = all(os.path.exists(f"{path}{ending}") for ending in ("-wal", "-shm"))
-    if held or os.access(path.parent, os.W_OK):
+    held = all(probe.beside(path, ending).exists() for ending in ("-wal", "-shm"))
+    if held or os.access(probe.beside(path, "").parent, os.W_OK):
         return Check(what, "ok", "write-ahead log, within reach")
     return Check(what, "wrong", "the write-ahead log cannot be opened once its writer closes it", _remedy_of(path))
 
 
 def _upgrade(name: str, path: Path) -> Check:
     what, remedy = f"{name} upgrade", "Run: contimg-api db upgrade."
-    status = PipelineUpgrade(path, name, busy_timeout_s=_PATIENCE_S).status()
+    try:
+        status = PipelineUpgrade(path, name, busy_timeout_s=_PATIENCE_S).status()
+    except Busy as error:
+        return Check(what, "note", f"not known: {error.message}", "See which process holds it: fuser -v FILE.")
+    except DatabaseError as error:
+        return Check(what, "wrong", error.message, "Install that version, or one that is newer; then run it again.")
     if status.revision is None:
         return Check(what, "note", "not upgraded: everything works, sources and statistics more slowly", remedy)
     if not status.current:
@@ -159,7 +173,10 @@ def _upgrade(name: str, path: Path) -> Check:
 
 
 def _directories(settings: Settings) -> Iterator[Check]:
-    yield _writable("state directory", settings.api_state_dir, "DSA110_API_STATE_DIR")
+    if settings.api_state_dir.is_dir():
+        yield from state_directory(settings)
+    else:
+        yield _makeable("state directory", settings.api_state_dir, "DSA110_API_STATE_DIR")
     for root in settings.data_roots:
         yield _readable(f"data root {root}", root, "DSA110_DATA_ROOTS", "its images cannot be served")
     for directory in settings.log_dirs:
@@ -172,12 +189,12 @@ def _directories(settings: Settings) -> Iterator[Check]:
             yield Check(f"disk of {path}", verdict, f"{space.free_gb} GiB free", remedy)
 
 
-def _writable(what: str, path: Path, variable: str) -> Check:
+def _makeable(what: str, path: Path, variable: str) -> Check:
     nearest = next(place for place in (path, *path.parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         remedy = f"Let this user (uid {os.getuid()}) write to {nearest}, or choose another place with {variable}."
         return Check(what, "wrong", f"{path} cannot be written", remedy)
-    return Check(what, "ok", f"{path} is writable" if path.exists() else f"{path} will be made in {nearest}")
+    return Check(what, "ok", f"{path} will be made in {nearest}")
 
 
 def _readable(what: str, path: Path, variable: str, consequence: str) -> Check:

@@ -38,10 +38,6 @@ class QueueService:
             canceled_count=counts["canceled"],
         )
 
-    def connected(self) -> bool:
-        """Whether a living worker is there to run things."""
-        return bool(self._workers.living())
-
     def page(self, request: PageRequest, status: str | None) -> Page[QueueJob]:
         """Jobs newest first, those in one state or in any."""
         jobs = [job for job in self._records.all() if status is None or job.status == status]

@@ -12,7 +12,9 @@ from app.domain.diagnosis import Check
 from app.domain.errors import ContimgError
 from app.queue.engine import FILE_NAME, Engine
 from app.queue.heartbeat import Workers
+from app.services import redis
 from app.services.probes import Probes
+from app.services.soundness import whole
 
 _PATIENCE_S = 3.0
 # A log this large is not folded in any more; SQLite's own writers do so at 4 MB.
@@ -22,15 +24,23 @@ _FEW_FILES = 4096
 
 def look_around(settings: Settings) -> Iterator[Check]:
     """Look at all of it. Changes nothing, and creates nothing."""
-    yield _own_database(settings.api_state_dir / state.FILE_NAME)
+    yield from _own_database(settings.api_state_dir / state.FILE_NAME)
     yield from _queue(settings)
+    yield from _limiter(settings)
     for name, path in {"products": settings.products_db, "cal_registry": settings.cal_registry_db}.items():
-        yield from _log_size(name, Path(f"{path}-wal"))
+        yield from _log_size(name, probe.beside(path, "-wal"))
     yield _open_files()
     yield _threads(settings)
 
 
-def _own_database(path: Path) -> Check:
+def _own_database(path: Path) -> Iterator[Check]:
+    reachable = _own_version(path)
+    yield reachable
+    if reachable.verdict == "ok" and path.exists():
+        yield whole("own", path)
+
+
+def _own_version(path: Path) -> Check:
     what, newest = "own database", len(state.steps())
     try:
         version = probe.version(path, "api", timeout_s=_PATIENCE_S)
@@ -70,6 +80,18 @@ def _living(engine: Engine) -> int | ContimgError:
         return error
     finally:
         engine.close()
+
+
+def _limiter(settings: Settings) -> Iterator[Check]:
+    url = settings.rate_limit_storage_url
+    if not url or settings.rate_limit_disabled:
+        return
+    found = redis.look(url, timeout_s=_PATIENCE_S)
+    if found.status == "ok":
+        yield Check("rate limits", "ok", "counted in Redis, which answers")
+    else:
+        remedy = "See that Redis runs; DSA110_RATE_LIMIT_STORAGE_URL says where."
+        yield Check("rate limits", "wrong", f"{found.message}: nobody is limited", remedy)
 
 
 def _log_size(name: str, log: Path) -> Iterator[Check]:

@@ -34,6 +34,16 @@ PAGE_POLICY = (
     "img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
+# What the package's template leaves out: how wide a phone is, and what to do without scripts.
+_HEAD, _VIEWPORT = '<meta charset="UTF-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">'
+_BODY, _WITHOUT_SCRIPTS = (
+    '<div id="swagger-ui"></div>',
+    (
+        '<noscript><p>This page needs JavaScript. What it shows is <a href="../openapi.json">a document</a>.</p>'
+        "</noscript>"
+    ),
+)
+
 
 def describe(api: Api, settings: Settings) -> None:
     """Tell the document how to authenticate, and what a file path in a URL looks like."""
@@ -58,11 +68,15 @@ def install(app: Flask, settings: Settings) -> None:
     if not settings.enable_swagger:
         return
     page = get_swaggerui_blueprint("/api/docs", "/api/openapi.json", config={"app_name": OPENAPI["API_TITLE"]})
-    page.after_request(_allow_scripts)
+    page.after_request(_complete)
     app.register_blueprint(page)
     app.add_url_rule("/api/redoc", "redoc", lambda: redirect("/api/docs", code=302))
 
 
-def _allow_scripts(response: Response) -> Response:
+def _complete(response: Response) -> Response:
+    if not response.direct_passthrough and response.mimetype == "text/html":
+        text = response.get_data(as_text=True)
+        text = text.replace(_HEAD, f"{_HEAD}\n  {_VIEWPORT}", 1).replace(_BODY, f"{_BODY}\n  {_WITHOUT_SCRIPTS}", 1)
+        response.set_data(text)
     response.headers["Content-Security-Policy"] = PAGE_POLICY
     return response

@@ -13,6 +13,8 @@ from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
     InternalServerError,
+    MethodNotAllowed,
+    NotFound,
     RequestEntityTooLarge,
     UnprocessableEntity,
 )
@@ -26,7 +28,6 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[domain.ContimgError], int] = {
     domain.ContimgError: 500,
     domain.NotFound: 404,
-    domain.AlreadyExists: 409,
     domain.InvalidValue: 400,
     domain.FileNotAccessible: 404,
     domain.FitsUnreadable: 422,
@@ -58,6 +59,9 @@ RETRY_AFTER_S: dict[type[domain.ContimgError], int] = {
     domain.TooManyStreams: 5,
     domain.Overloaded: 2,
 }
+
+# Views for addresses that no other view is for: there no method is the right one.
+_NOWHERE = frozenset({"console.nowhere", "vo.find_nothing"})
 
 _HTTP_CODES = {
     401: "UNAUTHORIZED",
@@ -113,6 +117,8 @@ def answer_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if error.response is not None:  # an answer already made, such as a redirect
         return error.response  # type: ignore[return-value]
+    if isinstance(error, MethodNotAllowed) and _leads_nowhere():
+        return answer_http_error(NotFound())
     if isinstance(error, UnprocessableEntity):
         faults = list(_faults(getattr(error, "data", {}).get("messages", {})))
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults) or "The request is malformed."
@@ -145,7 +151,18 @@ def _answer(status: int, code: str, message: str, **members: Any) -> Response:
     return response
 
 
+def _leads_nowhere() -> bool:
+    adapter = current_app.create_url_adapter(request)
+    try:
+        return adapter is not None and adapter.match(method="GET")[0] in _NOWHERE
+    except HTTPException:
+        return False
+
+
 def _plain(error: HTTPException) -> str:
+    if isinstance(error, NotFound) and error.description == NotFound.description:
+        page = "docs" if current_app.extensions["contimg.settings"].enable_swagger else "openapi.json"
+        return f"There is nothing at this address. What there is: {request.script_root}/api/{page}"
     return error.description or error.name
 
 

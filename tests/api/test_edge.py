@@ -65,6 +65,29 @@ def test_every_failure_has_one_shape(client: FlaskClient, path: str, status: int
     assert assert_is_problem(client.get(path), status, code)["code"] == client_code
 
 
+@pytest.mark.parametrize("path", ["/api", "/api/v1", "/vo", "/docs", "/nowhere", "/api/nowhere", "/vo/tap"])
+def test_address_that_leads_nowhere_names_the_documentation(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, environ_overrides={"SCRIPT_NAME": "/dsa110"})
+    detail = assert_is_problem(answer, 404, "NOT_FOUND")["detail"]
+    assert detail == "There is nothing at this address. What there is: /dsa110/api/docs"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_address_that_leads_nowhere_does_so_by_every_method(client: FlaskClient, method: str) -> None:
+    for path in ("/vo/tap", "/vo/tap/sync", "/console/nowhere"):
+        assert_is_problem(client.open(path, method=method), 404, "NOT_FOUND")
+    for path in ("/vo/capabilities", "/console/images"):
+        assert_is_problem(client.open(path, method=method), 405, "METHOD_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize(
+    "path", ["images?pbcor=maybe", "images/1/preview.png?grid=perhaps", "health?detailed=somewhat"]
+)
+def test_flag_that_is_neither_names_what_it_may_be(client: FlaskClient, path: str) -> None:
+    body = assert_is_problem(client.get(f"/api/{path}"), 422)
+    assert body["errors"][0]["message"] == "Say true or false."
+
+
 def test_wrong_method_tells_the_right_ones(client: FlaskClient) -> None:
     response = client.post("/api/images")
     assert_is_problem(response, 405, "METHOD_NOT_ALLOWED")
@@ -428,6 +451,8 @@ def test_request_id_is_made_anew_where_it_is_not(client: FlaskClient, offered: s
 
 def test_documentation_page_may_run_its_scripts_and_loads_nothing_from_elsewhere(client: FlaskClient) -> None:
     page = client.get("/api/docs/")
+    assert '<meta name="viewport" content="width=device-width' in page.text
+    assert "<noscript><p>This page needs JavaScript." in page.text
     assert page.status_code == 200
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     # A picture that is tried out is shown as a blob.

@@ -124,7 +124,8 @@ def test_own_port_is_the_one_configured(environ: dict[str, str], client: FlaskCl
 
 
 @pytest.mark.parametrize(
-    ("port", "status"), [("9", 404), ("-8000", 404), ("x", 422), ("8000.0", 422), ("８０００", 422)]
+    ("port", "status"),
+    [("9", 404), ("-8000", 404), ("x", 422), ("8000.0", 422), ("８０００", 422), ("9" * 20, 404), ("9" * 4000, 404)],
 )
 def test_ports_that_are_not_monitored_or_no_ports(client: FlaskClient, port: str, status: int) -> None:
     assert client.get(f"/api/services/status/{port}").status_code == status

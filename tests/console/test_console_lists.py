@@ -165,6 +165,32 @@ def test_position_without_a_radius_means_what_the_form_suggests(demo: FlaskClien
     assert "radius" not in curl_of(demo.get(f"/console/images?{query.partition('?')[2]}&match=footprint").text)
 
 
+@pytest.mark.parametrize(
+    ("query", "control", "value"),
+    [
+        ("sources?ra_deg=180&dec_deg=37.2&radius_deg=0.2", "radius_arcsec", "720"),
+        ("images?ra_deg=180&dec_deg=37.2&radius_arcsec=600", "radius_deg", "0.1666666667"),
+        ("images?ra_deg=180&dec_deg=37.2&radius_deg=0.2", "radius_deg", "0.2"),
+        ("sources?ra_deg=180&dec_deg=37.2&radius_deg=near", "radius_arcsec", "near"),
+    ],
+)
+def test_form_shows_a_radius_that_was_given_in_the_other_unit_and_sends_it_once(
+    demo: FlaskClient, query: str, control: str, value: str
+) -> None:
+    fields = [each for each in Elements(demo.get(f"/console/{query}").text).of("input") if "name" in each]
+    radii = [(each["name"], each["value"]) for each in fields if each["name"] in {"radius_deg", "radius_arcsec"}]
+    assert radii == [(control, value)]
+    if value == "720":
+        sent = [(each["name"], each["value"]) for each in fields if each.get("value") and each.get("type") != "radio"]
+        again = demo.get("/console/sources", query_string=sent, follow_redirects=True)
+        assert again.status_code == 200
+        assert "radius_arcsec=720" in curl_of(again.text)
+
+
+def test_page_says_which_moment_of_the_observation_it_shows(demo: FlaskClient) -> None:
+    assert "middle of the observation <time" in demo.get("/console/images/1").text
+
+
 def test_image_that_has_no_picture_says_so_in_the_grid(demo: FlaskClient) -> None:
     page = demo.get("/console/images?view=grid&file_format=casa").text
     assert "CASA image, no picture" in page

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner
 
 from app.cli import main
 from app.config import Settings
+from app.db import probe
 from app.db.upgrade import PipelineUpgrade
+from app.domain.errors import Busy
+from app.domain.readiness import LEAST_FREE_BYTES
 from app.queue.engine import Engine
 from app.queue.heartbeat import Heart
-from app.services import surroundings
+from app.services import readiness, soundness, surroundings
 from app.services.doctor import Check, examine
 from tests.support.neighbours import closed_port
 from tests.support.pipeline import GENERATIONS, Pipeline
@@ -181,6 +186,142 @@ def test_a_file_that_may_not_be_read_says_who_must_be_let_in(checks: Examine, pi
     pipeline.products_path.chmod(0)
     check = checks()["products database"]
     assert f"uid {os.getuid()}" in (check.remedy or "")
+
+
+# -- what /readyz would find
+
+
+def fill(path: Path) -> None:
+    """Make a database of several pages, all of them in the file itself."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS filling (text)")
+        connection.executemany("INSERT INTO filling VALUES (?)", [("x" * 2000,)] * 200)
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def damage(path: Path) -> None:
+    """Overwrite what lies in the last quarter of a file."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size * 3 // 4)
+        file.write(os.urandom(size // 8))
+
+
+@pytest.mark.parametrize(("file", "what"), [("products", "products content"), ("own", "own content")])
+def test_file_that_is_damaged_in_the_middle_is_wrong(
+    checks: Examine, variables: dict[str, str], pipeline: Pipeline, file: str, what: str
+) -> None:
+    own = Settings.from_environment(variables).api_state_dir / "api.sqlite3"
+    own.parent.mkdir(parents=True)
+    path = pipeline.products_path if file == "products" else own
+    pipeline.close()
+    fill(path)
+    assert checks()[what].verdict == "ok"
+    damage(path)
+    found = checks()[what]
+    assert (found.verdict, "damaged" in found.found) == ("wrong", True)
+    assert "contimg-api restore" in (found.remedy or "")
+
+
+def test_large_file_is_looked_at_for_some_seconds_only_and_says_so(
+    checks: Examine, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(pipeline.products_path)
+    monkeypatch.setattr(soundness, "_READS_FOR_S", 0.0)
+    monkeypatch.setattr(probe, "_INSTRUCTIONS_BETWEEN_LOOKS", 10)
+    found = checks()["products content"]
+    assert (found.verdict, "not looked at in full" in found.found) == ("ok", True)
+
+
+def test_own_database_that_cannot_be_written_to_is_wrong(
+    checks: Examine, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Settings.from_environment(variables).api_state_dir / "api.sqlite3"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != own and may(path, mode))
+    found = checks()["state directory"]
+    assert (found.verdict, "api.sqlite3 cannot be written to" in found.found) == ("wrong", True)
+    assert f"uid {os.getuid()}" in (found.remedy or "")
+
+
+def test_full_disk_of_the_state_directory_is_wrong(
+    checks: Examine, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Settings.from_environment(variables).api_state_dir.mkdir(parents=True)
+    assert checks()["state directory"].verdict == "ok"
+    assert "disk of the state directory" not in checks()
+    monkeypatch.setattr(readiness.shutil, "disk_usage", lambda _: type("Usage", (), {"free": LEAST_FREE_BYTES - 1}))
+    found = checks()["disk of the state directory"]
+    assert (found.verdict, found.remedy) == ("wrong", "Make room.")
+
+
+def test_limiter_whose_redis_is_away_is_wrong(checks: Examine) -> None:
+    assert "rate limits" not in checks()
+    away = f"redis://:secret@127.0.0.1:{closed_port()}/0"
+    found = checks(DSA110_RATE_LIMIT_STORAGE_URL=away)["rate limits"]
+    assert (found.verdict, "nobody is limited" in found.found, "secret" in str(found)) == ("wrong", True, False)
+
+
+def test_journal_of_a_writer_that_ended_half_way_is_told_from_a_file_that_is_read_only(
+    checks: Examine, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.close()
+    with closing(sqlite3.connect(pipeline.products_path)) as writer:
+        writer.execute("PRAGMA journal_mode = DELETE")
+        fill(pipeline.products_path)
+        writer.execute("PRAGMA cache_size = 2")
+        writer.execute("UPDATE filling SET text = zeroblob(2000)")
+        # As a power failure leaves them: half written.
+        for ending in ("", "-journal"):
+            shutil.copy(f"{pipeline.products_path}{ending}", tmp_path / f"left.sqlite3{ending}")
+    (tmp_path / "link.sqlite3").symlink_to(tmp_path / "left.sqlite3")
+    for path in (tmp_path / "left.sqlite3", tmp_path / "link.sqlite3"):
+        found = checks(PIPELINE_PRODUCTS_DB=str(path))["products database"]
+        assert (found.verdict, "in the middle of a write" in found.found) == ("wrong", True)
+        assert f"{tmp_path / 'left.sqlite3'}-journal" in (found.remedy or "")
+
+
+def test_products_file_at_an_upgrade_that_nobody_knows_is_one_check_among_the_others(
+    checks: Examine, pipeline: Pipeline
+) -> None:
+    PipelineUpgrade(pipeline.products_path, "products").upgrade()
+    pipeline.connection.execute("UPDATE contimg_api_version SET version_num = '0099'")
+    pipeline.connection.commit()
+    found = checks()
+    assert (found["products upgrade"].verdict, "0099" in found["products upgrade"].found) == ("wrong", True)
+    assert found["port"].verdict == "ok"
+
+
+@pytest.mark.parametrize("place", ["inspect", "PipelineUpgrade.status"])
+def test_products_file_that_is_locked_half_way_is_one_check_among_the_others(
+    checks: Examine, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def locked(*_: object, **__: object) -> NoReturn:
+        raise Busy("The products database is locked by another process", database="products")
+
+    monkeypatch.setattr(f"app.services.doctor.{place}", locked)
+    found = checks()
+    what = "products tables" if place == "inspect" else "products upgrade"
+    assert (found[what].verdict != "ok", "is locked" in found[what].found) == (True, True)
+    assert found["port"].verdict == "ok"
+
+
+def test_log_is_looked_for_where_a_link_leads(
+    checks: Examine, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "products.sqlite3"
+    link.symlink_to(pipeline.products_path)
+    pipeline.make_image()
+    monkeypatch.setattr(surroundings, "_LARGE_LOG_BYTES", 1)
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
+    found = checks(PIPELINE_PRODUCTS_DB=str(link))
+    assert found["products log"].verdict == "note"
+    assert found["products journal"].verdict == "ok"
 
 
 # -- the command

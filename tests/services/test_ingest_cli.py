@@ -105,7 +105,7 @@ def test_ingest_images_reports_and_fails_when_any_file_failed(state: Path, tmp_p
     (tmp_path / "images" / "b.fits").write_text("no")
     result = run("ingest", "images", tmp_path / "images", state=state)
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[-1] == "0 registered, 1 updated, 1 failed"
+    assert result.stdout.splitlines()[-1] == "0 registered, 0 updated, 1 unchanged, 1 failed"
     assert f"failed: {tmp_path}/images/b.fits: The file is not FITS" in result.stderr
 
 

@@ -48,13 +48,15 @@ def test_an_image_is_registered_in_every_generation(any_pipeline: Pipeline, tmp_
     assert row["noise_jy"] == pytest.approx(NOISE_JY, rel=0.03)
 
 
-def test_running_again_updates_and_never_duplicates(any_pipeline: Pipeline, tmp_path: Path) -> None:
+def test_running_again_updates_what_changed_and_never_duplicates(any_pipeline: Pipeline, tmp_path: Path) -> None:
     path = write_image(tmp_path / NAME)
     any_pipeline.make_ms(str(tmp_path / "2025-10-31T13:49:06.ms"))
     ingest_images(products(any_pipeline), [path])
     before = rows(any_pipeline)
-    assert ingest_images(products(any_pipeline), [path]).summary == "0 registered, 1 updated, 0 failed"
+    assert ingest_images(products(any_pipeline), [path]).summary == "0 registered, 0 updated, 1 unchanged, 0 failed"
     assert rows(any_pipeline) == before
+    write_image(path, header={"BMAJ": 0.5})
+    assert ingest_images(products(any_pipeline), [path]).summary == "0 registered, 1 updated, 0 failed"
 
 
 def test_a_guess_never_replaces_what_the_pipeline_wrote(pipeline: Pipeline, tmp_path: Path) -> None:

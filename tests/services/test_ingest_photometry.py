@@ -168,7 +168,7 @@ def test_a_time_that_is_missing_comes_from_the_other_or_from_the_image(
     header = ",".join(("source_id,image_path,ra_deg,dec_deg,peak_jyb", *cells))
     path = catalogue(tmp_path, header, ",".join(("a,/stage/img/a.fits,1,2,0.05", *cells.values())))
     assert ingest(any_pipeline, path).summary == "1 registered, 0 updated, 0 failed"
-    assert ingest(any_pipeline, path).summary == "0 registered, 1 updated, 0 failed"
+    assert ingest(any_pipeline, path).summary == "0 registered, 0 updated, 1 unchanged, 0 failed"
     assert only(any_pipeline)["mjd"] == pytest.approx(mjd, abs=1e-9)
     if "measured_at" in only(any_pipeline):
         assert only(any_pipeline)["measured_at"] == pytest.approx(measured_at, abs=1e-3)
@@ -286,7 +286,8 @@ def test_parquet_without_pyarrow_says_what_to_install(
     ("name", "content", "reason"),
     [
         ("c.csv", b"", "empty"),
-        ("c.csv", b"source_id,ra_deg,dec_deg,flux_jy\n", "image_path"),
+        ("c.csv", b"source_id,ra_deg,dec_deg,flux_jy\n", "This one lacks image_path; it has source_id, ra_deg,"),
+        ("c.csv", b"x\n", "needs the columns .* and dec_deg. This one lacks all of them; it has x$"),
         ("c.csv", b"source_id,image_path,ra_deg,dec_deg\n", "flux"),
         ("c.csv", b"\xff\xfe\x00", "UTF-8"),
         ("c.csv", HEADER.encode() + b'\n"unclosed', "readable"),

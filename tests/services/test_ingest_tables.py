@@ -55,7 +55,7 @@ def test_registering_again_changes_nothing(any_pipeline: Pipeline, tmp_path: Pat
     (path,) = make_tables(tmp_path, "2025-10-31T13:49:06.ms")
     register(any_pipeline, path, stage="imaged", status="done")
     before = ms_rows(any_pipeline)
-    assert register(any_pipeline, path).summary == "0 registered, 1 updated, 0 failed"
+    assert register(any_pipeline, path).summary == "0 registered, 0 updated, 1 unchanged, 0 failed"
     assert ms_rows(any_pipeline) == before
 
 

@@ -99,8 +99,7 @@ def _write(registry: WritableDatabase, rows: Sequence[CaltableRow], report: Repo
         for row in rows:
             try:
                 if row.path in known:
-                    tables.update_caltable(known[row.path], row.facts, row.guesses)
-                    report.updated += 1
+                    report.known(changed=tables.update_caltable(known[row.path], row.facts, row.guesses))
                 else:
                     tables.insert("caltables", {**row.guesses, **row.facts, "path": row.path})
                     report.registered += 1

@@ -154,8 +154,7 @@ def _write(products: WritableDatabase, rows: Sequence[ImageRow], report: Report)
         for row in rows:
             try:
                 if row.path in known:
-                    tables.update_image(known[row.path], row.facts, row.guesses)
-                    report.updated += 1
+                    report.known(changed=tables.update_image(known[row.path], row.facts, row.guesses))
                 else:
                     tables.insert("images", {**row.guesses, **row.facts})
                     report.registered += 1

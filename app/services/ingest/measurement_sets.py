@@ -109,8 +109,7 @@ def _write(
     if row.path in known:
         stage = raised_stage(known[row.path], row.facts.get("stage"))
         changed = {"stage": stage, "stage_updated_at": now} if stage else {}
-        tables.update_ms(row.path, {**facts, **changed}, row.guesses)
-        report.updated += 1
+        report.known(changed=tables.update_ms(row.path, {**facts, **changed}, row.guesses))
         return
     stage = row.facts.get("stage", STAGES[0])
     tables.insert("ms_index", {**row.guesses, **facts, "path": row.path, "stage": stage, "stage_updated_at": now})

@@ -125,11 +125,22 @@ def match_columns(names: Sequence[str], units: Sequence[str | None]) -> tuple[li
     targets = {column.target for column in columns}
     missing = [target for target in REQUIRED if target not in targets]
     if missing:
-        raise UnreadableTable(f"No column {' and none '.join(missing)}; there are {', '.join(names)}")
+        raise UnreadableTable(f"A catalogue needs the columns {_listed(REQUIRED)}. {_lacking(missing, names)}")
     if not targets & {"flux_jy", "peak_jyb"}:
         raise UnreadableTable("No column with a flux: neither peak_jyb nor flux_jy (or flux_mjy, peak_flux …)")
     used = {column.position for column in columns}
     return columns, [name for index, name in enumerate(names) if index not in used]
+
+
+def _lacking(missing: Sequence[str], names: Sequence[str]) -> str:
+    there = f"it has {_listed(names)}" if names else "it has none"
+    lacks = "all of them" if len(missing) == len(REQUIRED) else _listed(missing)
+    return f"This one lacks {lacks}; {there}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def measurement(columns: Sequence[Column], cells: Sequence[Any], folder: Path) -> dict[str, Any]:
@@ -172,8 +183,7 @@ def _write(tables: PipelineTables, row: dict[str, Any], times: dict[str, float |
         tables.insert("photometry", row)
         report.registered += 1
     else:
-        tables.update_photometry(found, row)
-        report.updated += 1
+        report.known(changed=tables.update_photometry(found, row))
 
 
 def _check(row: Mapping[str, Any]) -> None:

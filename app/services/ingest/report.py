@@ -31,6 +31,7 @@ class Report:
 
     registered: int = 0
     updated: int = 0
+    unchanged: int = 0
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -38,10 +39,16 @@ class Report:
         """Note something that was left out."""
         self.failures.append(Failure(str(name), str(reason)))
 
+    def known(self, *, changed: bool) -> None:
+        """Count what was registered before: its row has other values now, or the same ones."""
+        self.updated += changed
+        self.unchanged += not changed
+
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"{self.registered} registered, {self.updated} updated, {len(self.failures)} failed"
+        unchanged = f"{self.unchanged} unchanged, " if self.unchanged else ""
+        return f"{self.registered} registered, {self.updated} updated, {unchanged}{len(self.failures)} failed"
 
 
 def ignore(_finished: int) -> None:

@@ -47,7 +47,8 @@ def scene_of(
     plane = north_up(read_plane(image, longest_px, window))
     pixels, unit = in_readable_unit(plane.pixels, image)
     freq_ghz = image.band().freq_ghz
-    facts = (observed(image, names), "" if freq_ghz is None else f"{freq_ghz:.3f} GHz")
+    start = observed(image, names)
+    facts = (f"start {start}" if start else "", "" if freq_ghz is None else f"{freq_ghz:.3f} GHz")
     field = image.text("OBJECT") or names.path.name.split(".")[0]
     return Scene(
         Plane(pixels, plane.wcs), unit, image.beam(), field, tuple(fact for fact in facts if fact), tuple(sources)
@@ -67,7 +68,7 @@ def in_readable_unit(pixels: NDArray[numpy.floating[Any]], image: RadioImage) ->
 
 
 def observed(image: RadioImage, names: Names) -> str:
-    """Date and time of observation: by the header, else by the measurement set's or the file's name, else empty."""
+    """When the observation began: by the header, else by the measurement set's or the file's name, else empty."""
     in_names = (_DATE_IN_NAME.search(text or "") for text in (names.ms_path, names.path.name))
     candidates = (image.text("DATE-OBS"), *(found[0] if found else None for found in in_names))
     for text in candidates:

@@ -12,7 +12,6 @@ SIZE_PX = style.FONT_PX * 0.82
 # Half of what a point takes.
 _POINT_PX = 4.0
 _MARGIN_PX = 2.0
-_SHARE_LEFT = {"left": 0.0, "center": 0.5, "right": 1.0}
 
 _Box = tuple[float, float, float, float]
 

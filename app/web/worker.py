@@ -35,9 +35,10 @@ LONGEST_HEAD = 65_536
 MOST_HELD = 64 * 2**20
 _SEND_LIMIT = struct.pack("ll", SEND_WITHIN_S, 0)
 _MOST_UNDERSTOOD, _LONGEST_UNDERSTOOD = 512, 2048
-# Probes have threads of their own: where a disk hangs, and every thread with it, they are to tell so.
-_PROBES = (b"GET /livez", b"GET /readyz", b"HEAD /livez", b"HEAD /readyz")
-_PROBE_THREADS = 4
+# Probes have threads of their own: where a disk hangs, and every thread with it, they are to tell so. And whether this
+# process lives is told without waiting for those who ask what else is well.
+_LIVES, _READY = (b"GET /livez", b"HEAD /livez"), (b"GET /readyz", b"HEAD /readyz")
+_READY_THREADS = 4
 # Connections are looked through for those whose time has passed, not more often than this [s].
 _LOOK_EVERY_S = 0.25
 
@@ -54,7 +55,7 @@ class PatientWorker(LoopWorker):
         self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0
         self._anteroom = Anteroom(1)
-        self._probed = ThreadPoolExecutor(_PROBE_THREADS, "probe")
+        self._lives, self._ready = ThreadPoolExecutor(1, "livez"), ThreadPoolExecutor(_READY_THREADS, "readyz")
         self._longest_body = 0
         self._body_within_s = 0.0
         self._memory = MemoryLimit(0)
@@ -214,10 +215,11 @@ class PatientWorker(LoopWorker):
 
     def _hand_over(self, conn: Any) -> None:
         """Give a thread what has come in, or let it wait for one."""
-        if conn.incoming.data.startswith(_PROBES):
-            future = self._probed.submit(self.handle, conn)
+        words = conn.incoming.data
+        if words.startswith((*_LIVES, *_READY)):
+            future = (self._lives if words.startswith(_LIVES) else self._ready).submit(self.handle, conn)
             future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
-        elif self._anteroom.enter(conn, conn.incoming.data):
+        elif self._anteroom.enter(conn, words):
             super().enqueue_req(conn)
 
     def _let_in(self) -> None:

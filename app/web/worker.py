@@ -81,13 +81,14 @@ class PatientWorker(LoopWorker):
             conn.sock.setblocking(False)
         if conn.parser is None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_LIMIT)
+            self._expect(conn, min(HEAD_WITHIN_S, self._body_within_s))
             early = b""
         else:
+            self._expect(conn, self.cfg.keepalive)
             if isinstance(conn.parser, at_hand.Reread):
                 conn.parser = conn.parser.parser
             early = conn.parser.unreader.take_buffered()
         conn.receive = partial(self._receive, conn)
-        self._expect(conn)
         if not (early and self._take(conn, early)):
             self._receive(conn)
 
@@ -126,6 +127,8 @@ class PatientWorker(LoopWorker):
         now = time.monotonic()
         if self._memory.is_passed(now) and self.alive:
             self._make_way()
+        if self.nr_conns >= self.worker_connections and self.alive:
+            self._make_room()
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_EVERY_S
@@ -153,13 +156,13 @@ class PatientWorker(LoopWorker):
 
     # -- a request comes in
 
-    def _expect(self, conn: Any) -> None:
-        """Make ready for a request."""
+    def _expect(self, conn: Any, within_s: float) -> None:
+        """Make ready for a request, whose first byte is to be there within that time [s]."""
         conn.incoming = Incoming(
             longest_line=self.cfg.limit_request_line, longest_head=LONGEST_HEAD, longest_body=self._longest_body
         )
-        idle_s = self.cfg.keepalive if conn.initialized else max(self.cfg.keepalive, HEAD_WITHIN_S)
-        conn.held, conn.until = 0, time.monotonic() + idle_s
+        conn.held, conn.since = 0, time.monotonic()
+        conn.until = conn.since + within_s
 
     def _receive(self, conn: Any, _file: Any = None) -> None:
         """Take what is there."""
@@ -264,7 +267,7 @@ class PatientWorker(LoopWorker):
             return None
 
     def _expect_another(self, conn: Any) -> None:
-        self._expect(conn)
+        self._expect(conn, self.cfg.keepalive)
         self._wait(conn, EVENT_READ, conn.receive)
 
     # -- a connection ends

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from limits import parse
+from limits.storage import storage_from_string
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -296,6 +299,33 @@ def test_read_that_one_quota_refuses_does_not_use_up_another(make: Make, short: 
     assert statuses(lambda: client.get(LIST, environ_overrides=ONE), 9) == [200] * 2 + [429] * 7
     answer = make(**{other: quotas[other]}).get(LIST, environ_overrides=ONE)
     assert answer.headers["RateLimit"].split(";")[1] == "r=97"
+
+
+def test_refused_requests_stay_counted_nowhere(make: Make, pipeline: Pipeline, environ: dict[str, str]) -> None:
+    """Else what is given back for a 304 gives nothing back, once refusals have come in between."""
+    pipeline.make_image(path="/a.fits")
+    client = make(DSA110_RATE_LIMIT_MINUTE="3", DSA110_RATE_LIMIT_EXPORTS="2", DSA110_RATE_LIMIT_HOUR="100")
+    assert statuses(lambda: client.get(TABLE, environ_overrides=ONE), 9) == [200, 200] + [429] * 7
+    assert statuses(lambda: client.get(LIST, environ_overrides=OTHER), 9) == [200] * 3 + [429] * 6
+    looking = {"If-None-Match": '"another"'}
+    assert statuses(lambda: client.get(LIST, headers=looking, environ_overrides=OTHER), 9) == [429] * 9
+    [counted] = Path(environ["DSA110_STATE_DIR"]).rglob("limits.sqlite3")
+    with contextlib.closing(sqlite3.connect(counted)) as connection:
+        hits = sorted(hits for (hits,) in connection.execute("SELECT hits FROM counted"))
+    # The exports of one, and the third request that found them used up; requests and looks of the other.
+    assert hits == [2, 3, 3, 3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("url", ["redis", "memory"])
+def test_what_is_given_back_late_is_no_credit(store_url: Callable[[str], str], url: str) -> None:
+    window = counting.ForgivingWindow(storage_from_string("memory://" if url == "memory" else store_url(url)))
+    quota = parse("3 per 60 second")
+    window.hit(quota, "one", "requests")
+    for _ in range(4):  # the window of three of them has ended
+        window.give_back(quota, "one", "requests")
+    assert [window.hit(quota, "one", "requests") for _ in range(5)] == [True] * 3 + [False] * 2
+    window.give_back(quota, "one", "requests")
+    assert not window.test(quota, "one", "requests")
 
 
 def test_question_sent_as_a_form_counts_as_well(make: Make) -> None:

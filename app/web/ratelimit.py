@@ -38,7 +38,7 @@ from app.web.counting import (
     storage_url,
     window,
 )
-from app.web.environ import AT_HAND, CLIENT, OPEN_PATHS, NotAtHand, only_at_hand
+from app.web.environ import AT_HAND, CLIENT, FREE, OPEN_PATHS, NotAtHand, only_at_hand
 from app.web.media import JSON, requested_format
 
 REQUESTS, WRITES, RENDERINGS, EXPORTS = "requests", "writes", "renderings", "exports"
@@ -258,9 +258,10 @@ def _refuse() -> None:
 
 
 def _tell(limiter: Limiter, response: Response) -> Response:
-    """Tell what is left; give back where nothing was sent, or it was refused."""
+    """Tell what is left; give back where nothing was sent, or little, or it was refused."""
     told: list[Window] = []
-    is_free = response.status_code == 304 and _has_some_version(request.environ)
+    is_unchanged = response.status_code == 304 and _has_some_version(request.environ)
+    is_free = is_unchanged or FREE in request.environ
     for limit in limiter.current_limits:
         if is_free or limit.breached:
             _counter(limiter).give_back(limit.limit, *limit.request_args)

@@ -138,6 +138,30 @@ def test_export_past_the_quota_is_not_begun_to_find_out_whether_it_has_changed(
     assert begun == []
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/api/v1/sources/export?ids=S1", "/api/v1/sources/S1/export", "/api/v1/jobs/export?ids=x"),
+        *("/vo/scs/sources?RA=1&DEC=2&SR=1", "/vo/sia2/query?MAXREC=1", "/vo/datalink?ID=7"),
+    ],
+)
+def test_tables_at_addresses_of_their_own_count_as_exports(
+    make: Make, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr("app.web.vo.WHOLE_BYTES", 0)
+    client = make(DSA110_RATE_LIMIT_EXPORTS="2", DSA110_CACHE_ENABLED="false")
+    got = statuses(lambda: client.get(url, environ_overrides=ONE), 3)
+    assert [status == 429 for status in got] == [False, False, True], got
+
+
+def test_short_tables_of_the_observatory_do_not_count(make: Make) -> None:
+    """Programs search around each of hundreds of positions."""
+    client = make(DSA110_RATE_LIMIT_EXPORTS="2", DSA110_CACHE_ENABLED="false")
+    for url in ("/vo/scs/sources?RA=1&DEC=2&SR=1", "/vo/sia2/query?MAXREC=1"):
+        assert statuses(lambda url=url: client.get(url, environ_overrides=ONE), 4) == [200] * 4
+    assert statuses(lambda: client.get(TABLE, environ_overrides=ONE), 3) == [200] * 2 + [429]
+
+
 def test_archives_count_as_exports(make: Make) -> None:
     client = make(DSA110_RATE_LIMIT_EXPORTS="1")
     paths = ["/api/v1/images/bulk-download?ids=7", "/api/v1/ms/x/download"]

@@ -86,6 +86,7 @@ def download_measurement_set(path: str) -> Response:
 
 @blp.route("/sources/export")
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @blp.arguments(SourcesQuery, location="query")
 @blp.response(200, TEXT, content_type="text/csv")
 @blp.cacheable
@@ -103,6 +104,7 @@ def export_sources(query: dict[str, str]) -> Response:
 
 @blp.route("/sources/<source_id>/export")
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @blp.response(200, TEXT, content_type="text/csv")
 @blp.cacheable
 def export_source(source_id: str) -> Response:

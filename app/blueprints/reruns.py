@@ -24,6 +24,7 @@ from app.web import sse
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC, WRITE, caller
 from app.web.context import services
+from app.web.ratelimit import EXPORTS
 from app.web.tables import csv_response
 
 blp = Blueprint("reruns", __name__, url_prefix="/jobs", description="Processing runs")
@@ -73,6 +74,7 @@ def cancel_many(body: dict[str, list[str]]) -> CanceledMany:
 
 @blp.route("/export")
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @blp.arguments(ExportQuery, location="query")
 @blp.response(200, {"type": "string"}, content_type="text/csv")
 def export_jobs(query: dict[str, str]) -> Response:

@@ -14,7 +14,7 @@ from app.services.vo import service, vosi
 from app.web.api import Blueprint
 from app.web.auth import PUBLIC
 from app.web.context import services
-from app.web.ratelimit import RENDERINGS
+from app.web.ratelimit import EXPORTS, RENDERINGS
 from app.web.vo import (
     base_url,
     dali,
@@ -36,6 +36,7 @@ blp = Blueprint("vo", __name__, url_prefix="/vo", description="Virtual Observato
 
 @blp.route("/scs/sources", methods=METHODS)
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @dali(ConeSearchQuery, refuse_cone)
 @blp.cacheable
 def search_cone(query: ConeRequest) -> Response:
@@ -45,6 +46,7 @@ def search_cone(query: ConeRequest) -> Response:
 
 @blp.route("/sia2/query", methods=METHODS)
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @dali(ImageSearchQuery, refuse_votable)
 @kept_if_public
 def search_images(query: ImageRequest) -> Response:
@@ -54,6 +56,7 @@ def search_images(query: ImageRequest) -> Response:
 
 @blp.route("/datalink", methods=METHODS)
 @blp.require(PUBLIC)
+@blp.limited(EXPORTS)
 @dali(LinksQuery, refuse_votable)
 def list_links(query: LinksRequest) -> Response:
     """List what there is of images: DataLink"""

@@ -10,8 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from app.domain.columns import Column
@@ -20,6 +23,9 @@ from app.domain.selection import EVERYTHING, Selection
 
 R = TypeVar("R")
 Key = tuple[float | int | str | None, ...]
+
+# Half of a character outside the basic plane, which JSON can write and UTF-8 cannot.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ def decode_cursor(cursor: str, binding: str, types: tuple[type, ...]) -> Key:
     binding
         Name of the query at hand.
     types
-        What the parts of the key must be.
+        What the parts of the key must be; ``float`` for a REAL column, ``Real`` for what is a number indeed.
 
     Raises
     ------
@@ -139,9 +145,12 @@ def decode_cursor(cursor: str, binding: str, types: tuple[type, ...]) -> Key:
 
 
 def _fits(part: Any, kind: type) -> bool:
-    if kind is float:
-        # Nothing keeps text out of a REAL column, and a row with it has its place in the order.
-        return isinstance(part, int | float | str) and not isinstance(part, bool)
-    if kind is int:
-        return isinstance(part, int) and not isinstance(part, bool) and abs(part) < 2**63
-    return isinstance(part, kind)
+    """Whether it is of that kind, and such that SQLite can hold and order it."""
+    if isinstance(part, bool):
+        return False
+    if isinstance(part, int):
+        return kind in {int, float, Real} and -(2**63) <= part < 2**63
+    if isinstance(part, float):
+        return kind in {float, Real} and not math.isnan(part)
+    # Nothing keeps text out of a REAL column, and a row with it has its place in the order.
+    return isinstance(part, str) and kind in {str, float} and not _SURROGATE.search(part)

@@ -22,6 +22,8 @@ from app.schemas.base import Schema
 from app.schemas.cones import CONE_FIELDS, cone_of
 
 LARGEST_OFFSET = 2**53
+# As long as an address may be: whoever sorts by a column of texts gets one with a text in it.
+LONGEST_CURSOR = 8190
 MOST_VALUES = 1000
 
 # UCDs of names of things on the sky, and of nothing with a path.
@@ -52,7 +54,7 @@ class ListQuery(Schema):
     )
     cursor = ma.fields.String(
         load_default=None,
-        validate=ma.validate.Length(max=2000),
+        validate=ma.validate.Length(max=LONGEST_CURSOR),
         metadata={"description": "Where the next page starts, as given by the `Link` header. Opaque."},
     )
     count = fields.Word(

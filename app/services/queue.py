@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from numbers import Real
 
 from app.domain.errors import QueueUnavailable
 from app.domain.paging import Page, PageRequest, Total, decode_cursor, encode_cursor
@@ -43,7 +44,7 @@ class QueueService:
         jobs = [job for job in self._records.all() if status is None or job.status == status]
         total = Total(len(jobs), "exact") if request.count else None
         if request.cursor is not None:
-            last = decode_cursor(request.cursor, request.binding, (float, str))
+            last = decode_cursor(request.cursor, request.binding, (Real, str))
             jobs = [job for job in jobs if (job.created_at, job.job_id) < last]
         else:
             jobs = jobs[request.offset :]

@@ -39,8 +39,8 @@ class ReadinessService:
 
     Notes
     -----
-    A look that hangs, as on a disk that is gone, keeps its one thread; it is told as failed each time and not started
-    a second time.
+    A look that hangs, as on a disk that is gone, keeps its one thread; it is told as failed each time, at once where
+    its time has passed, and not started a second time.
     """
 
     def __init__(self, looks: Mapping[str, Look], *, within_s: float = WITHIN_S) -> None:

@@ -87,8 +87,9 @@ class Authentication:
 
     Notes
     -----
-    Invalid credentials are counted by peer, in all workers together; past the quota no credential from there is looked
-    at, valid or not, so that guessing tells nothing. Requests without any go on being answered.
+    A key is looked at before a token, and a token only where no key was recognised. Invalid credentials are counted by
+    peer, in all workers together, an invalid key also beside a valid token; past the quota no credential from there is
+    looked at, valid or not, so that guessing tells nothing. Requests without any go on being answered.
     """
 
     def __init__(self, settings: Settings, keys: KeyService) -> None:
@@ -112,27 +113,30 @@ class Authentication:
     def _identify(self, environ: Environ) -> Caller:
         if self._settings.auth_disabled:
             return _ANYBODY
-        key, token = environ.get(self._header), _bearer(environ)
-        if not key and token is None:
+        key, token = environ.get(self._header) or None, _bearer(environ)
+        if key is None and token is None:
             return _ANONYMOUS
         client = environ.get(CLIENT, "")
         peer = "" if is_exempt(self._settings, client) else peer_key(client)
         if peer and self._is_throttled(peer, environ):
             return _ANONYMOUS
-        caller = self._by_given_key(key) or self._by_token(token)
-        if caller is None:
+        for offered, find in ((key, self._by_key), (token, self._by_token)):
+            if offered is None:
+                continue
             try:
-                caller = self._by_stored_key(key)
+                caller = find(offered)
             except ContimgError as error:
                 # It may well be valid: whoever needs to know is told to come again, not that it is wrong.
                 environ[_REFUSAL] = error
+                continue
+            if caller is not None:
+                return caller
+            # It is counted by the same word that says whether it was still allowed: workers that look first all see
+            # room. And before a token is looked at, beside which keys could else be guessed for ever.
+            if peer and self._is_throttled(peer, environ, one_more=True):
                 return _ANONYMOUS
-        if caller is not None:
-            return caller
-        # It is counted by the same word that says whether it was still allowed: workers that look first all see room.
-        if not (peer and self._is_throttled(peer, environ, one_more=True)):
-            reason = "the key or token that came is not valid, or not any more"
-            environ[_REFUSAL] = CredentialsRequired(f"Authentication required: {reason}.")
+        reason = "the key or token that came is not valid, or not any more"
+        environ.setdefault(_REFUSAL, CredentialsRequired(f"Authentication required: {reason}."))
         return _ANONYMOUS
 
     def _is_throttled(self, peer: str, environ: Environ, *, one_more: bool = False) -> bool:
@@ -149,10 +153,11 @@ class Authentication:
         )
         return True
 
-    def _by_given_key(self, offered: str | None) -> Caller | None:
+    def _by_key(self, offered: str) -> Caller | None:
+        return self._by_given_key(offered) or self._by_stored_key(offered)
+
+    def _by_given_key(self, offered: str) -> Caller | None:
         """By a key of DSA110_API_KEYS."""
-        if not offered:
-            return None
         candidate = _bytes(offered)
         # Every key is compared, and in constant time, so that the answer's delay tells nothing.
         matches = [hmac.compare_digest(candidate, key.encode()) for key in self._settings.api_keys]
@@ -162,17 +167,16 @@ class Authentication:
         shown = min(8, len(offered) // 2)  # of a short key no more than half
         return Caller("api_key", offered[len(offered) - shown :], frozenset({"admin"}), counted_as)
 
-    def _by_stored_key(self, offered: str | None) -> Caller | None:
-        key = self._keys.recognise(_bytes(offered).decode("utf-8", "surrogateescape")) if offered else None
+    def _by_stored_key(self, offered: str) -> Caller | None:
+        key = self._keys.recognise(_bytes(offered).decode("utf-8", "surrogateescape"))
         return Caller("api_key", key.name, frozenset({key.scope}), f"key:{key.id}", key.id) if key else None
 
-    def _by_token(self, token: str | None) -> Caller | None:
-        if token is None:
-            return None
+    def _by_token(self, token: str) -> Caller | None:
         claims = read_token(token, self._settings.jwt_secret)
         if claims is None:
             return None
-        subject = str(claims.get("sub", "unknown"))[:64]
+        # JSON may hold half a surrogate, which neither a file nor a log takes.
+        subject = str(claims.get("sub", "unknown"))[:64].encode("utf-8", "backslashreplace").decode()
         return Caller("jwt", subject, frozenset(map(str, claims["scopes"])), f"token:{quote(subject, safe='')}")
 
 
@@ -242,6 +246,8 @@ def authorize(scope: str) -> Caller:
         token = " or a bearer token" if settings().jwt_secret else ""
         raise CredentialsRequired(f"Authentication required: send a key in {settings().api_key_header}{token}.")
     if not found.may(scope):
+        if _REFUSAL in request.environ:  # a key beside the token, of which nothing could be found out
+            raise request.environ[_REFUSAL]
         raise Forbidden("Write access required." if scope == WRITE else f"The scope '{scope}' is required.")
     return found
 

@@ -94,6 +94,12 @@ class ForgivingWindow(FixedWindowRateLimiter):
         """Count; whether it was still allowed."""
         return self._or(True, lambda: super(ForgivingWindow, self).hit(item, *identifiers, cost=cost))
 
+    def give_back(self, item: RateLimitItem, *identifiers: str) -> None:
+        """Count one less, unless its window has ended: it would be credit for the next."""
+        ours = isinstance(self.storage, CountersStorage)  # which never counts below nothing
+        if ours or self._or(False, lambda: self.storage.get(item.key_for(*identifiers)) > 0):
+            self.hit(item, *identifiers, cost=-1)
+
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         """Whether it would be allowed."""
         return self._or(True, lambda: super(ForgivingWindow, self).test(item, *identifiers, cost=cost))

@@ -10,6 +10,8 @@ CLIENT = "contimg.client"
 CALLER = "contimg.caller"
 # There where only an answer that takes neither computing nor waiting is wanted; who has none raises NotAtHand.
 AT_HAND = "contimg.at_hand"
+# There where the answer turned out to cost so little that its caller's quota is not used.
+FREE = "contimg.free"
 
 # What load balancers ask. Answered without a look at the databases on the request's own thread.
 PROBES = frozenset({"/livez", "/readyz"})

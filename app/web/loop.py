@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import heapq
+import itertools
 import socket
 import time
 from collections.abc import Callable
@@ -25,6 +27,8 @@ _MOST_AT_ONCE = 16
 # Where the system has no room for another connection, none is taken in for so long [s].
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _REST_S = 0.5
+# Who has said nothing for so long [s] may have to make room for others.
+_SILENT_S = 1.0
 PIECE = 65_536
 # A stopping worker waits so long for requests that are under way [s], as gunicorn does for idle connections.
 LINGER_S = 2.0
@@ -60,6 +64,23 @@ class LoopWorker(ThreadWorker):
         """Take in connections or not; not while there is no room for any."""
         if not enabled or time.monotonic() >= self._accept_at:
             super().set_accept_enabled(enabled)
+
+    def _make_room(self) -> None:
+        """End some of the connections that are silent, those that would be given up first, for others to come in."""
+        before = time.monotonic() - _SILENT_S
+        most = max(1, self.worker_connections // 20)
+        silent = [
+            conn
+            for conn in self._waiting
+            if conn.incoming is not None and not conn.incoming.data and conn.since <= before
+        ]
+        for conn in heapq.nsmallest(most, silent, key=lambda conn: conn.until):
+            self._end(conn)
+        if not silent:
+            for conn in itertools.islice(self.keepalived_conns, most):
+                if conn.timeout - self.cfg.keepalive <= before:
+                    conn.timeout = 0.0
+            self.murder_keepalived()
 
     def _send(self, conn: Any, data: memoryview, then: Callable[[Any], None], _file: Any = None) -> None:
         """Send, as far as the client takes it, and the rest when it takes more."""

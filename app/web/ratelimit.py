@@ -12,12 +12,11 @@ something has not changed is told when the quota is used up as well.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, current_app, request
 from flask_limiter import ApplicationLimit, Limiter, RequestLimit
 from limits import RateLimitItem
-from limits.strategies import RateLimiter
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.http import parse_etags
 
@@ -28,6 +27,7 @@ from app.web.auth import PUBLIC, WRITE, Authentication, identify
 from app.web.caching import Environ, StartResponse, WsgiApp, close
 from app.web.counting import (
     STRATEGY,
+    ForgivingWindow,
     Window,
     fields,
     in_words,
@@ -38,7 +38,7 @@ from app.web.counting import (
     storage_url,
     window,
 )
-from app.web.environ import AT_HAND, CLIENT, OPEN_PATHS, NotAtHand, only_at_hand
+from app.web.environ import AT_HAND, CLIENT, FREE, OPEN_PATHS, NotAtHand, only_at_hand
 from app.web.media import JSON, requested_format
 
 REQUESTS, WRITES, RENDERINGS, EXPORTS = "requests", "writes", "renderings", "exports"
@@ -54,7 +54,7 @@ _REASONS = {
 }
 
 
-def install(app: Flask, settings: Settings, authentication: Authentication, counters: Counters) -> RateLimiter:
+def install(app: Flask, settings: Settings, authentication: Authentication, counters: Counters) -> ForgivingWindow:
     """Limit what is limited inside Flask; what counts, for the layer in front of it."""
     rates = {} if settings.rate_limit_disabled else _rates(settings)
     limiter = Limiter(
@@ -68,9 +68,8 @@ def install(app: Flask, settings: Settings, authentication: Authentication, coun
     app.before_request(_refuse)
     limiter.init_app(app)
     app.after_request(lambda response: _tell(limiter, response))
-    counter: RateLimiter = limiter.limiter
-    authentication.throttle_by(counter)
-    return counter
+    authentication.throttle_by(_counter(limiter))
+    return _counter(limiter)
 
 
 class RequestLimits:
@@ -89,7 +88,7 @@ class RequestLimits:
     """
 
     def __init__(
-        self, flask: WsgiApp, settings: Settings, authentication: Authentication, counter: RateLimiter
+        self, flask: WsgiApp, settings: Settings, authentication: Authentication, counter: ForgivingWindow
     ) -> None:
         self._app = self._flask = flask
         self._settings = settings
@@ -145,19 +144,16 @@ class RequestLimits:
         return body
 
     def _take(self, who: str) -> Window | None:
-        """Count one in every window; the first that is full, where the others get theirs back."""
-        taken: list[tuple[str, RateLimitItem]] = []
-        for name, item in self._items:
+        """Count one in every window; the first that is full, where all get theirs back: a refusal counts in none."""
+        for n, (name, item) in enumerate(self._items, 1):
             if not self._counter.hit(item, who, name):
-                for other, given in taken:
-                    self._counter.hit(given, who, other, cost=-1)
+                self._give_back(who, n)
                 return self._window(name, item, who)
-            taken.append((name, item))
         return None
 
-    def _give_back(self, who: str) -> None:
-        for name, item in self._items:
-            self._counter.hit(item, who, name, cost=-1)
+    def _give_back(self, who: str, windows: int | None = None) -> None:
+        for name, item in self._items[:windows]:
+            self._counter.give_back(item, who, name)
 
     def _giving_back(self, environ: Environ, who: str, start_response: StartResponse) -> StartResponse:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -177,6 +173,10 @@ class RequestLimits:
 
     def _window(self, name: str, item: RateLimitItem, who: str) -> Window:
         return window(name, item, self._counter.get_window_stats(item, who, name))
+
+
+def _counter(limiter: Limiter) -> ForgivingWindow:
+    return cast(ForgivingWindow, limiter.limiter)
 
 
 def _rates(settings: Settings) -> dict[str, Any]:
@@ -258,11 +258,14 @@ def _refuse() -> None:
 
 
 def _tell(limiter: Limiter, response: Response) -> Response:
-    """Tell what is left; give back where nothing was sent."""
+    """Tell what is left; give back where nothing was sent, or little, or it was refused."""
     told: list[Window] = []
+    is_unchanged = response.status_code == 304 and _has_some_version(request.environ)
+    is_free = is_unchanged or FREE in request.environ
     for limit in limiter.current_limits:
-        if response.status_code == 304 and _has_some_version(request.environ):
-            limiter.limiter.hit(limit.limit, *limit.request_args, cost=-1)
+        if is_free or limit.breached:
+            _counter(limiter).give_back(limit.limit, *limit.request_args)
+        if is_free:
             continue
         kind = limit.request_args[0].partition(":")[0]
         told.append(window(kind, limit.limit, limit.window))

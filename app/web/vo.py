@@ -20,6 +20,7 @@ from app.services.vo.documents import error_document
 from app.web.access import is_trusted
 from app.web.api import CACHEABLE
 from app.web.context import settings
+from app.web.environ import FREE
 from app.web.errors import answer_domain_error
 from app.web.files import send_data_file, send_picture
 from app.web.tables import send_table
@@ -164,7 +165,10 @@ def _flat(reasons: Any) -> Iterator[str]:
 
 
 def _whole(response: Response) -> Response:
-    """The response with a body in one piece, as far as it is short; a longer one is not kept."""
+    """The response with a body in one piece, as far as it is short, as pages of lists are, and like them not counted.
+
+    A longer one is an export, and not kept.
+    """
     stream: Any = response.response
     pieces = iter(stream)
     read: list[bytes] = []
@@ -178,5 +182,6 @@ def _whole(response: Response) -> Response:
             response.call_on_close(stream.close)
             return response
     stream.close()
+    request.environ[FREE] = True
     response.set_data(b"".join(read))
     return response

@@ -36,9 +36,10 @@ LONGEST_HEAD = 65_536
 MOST_HELD = 64 * 2**20
 _SEND_LIMIT = struct.pack("ll", SEND_WITHIN_S, 0)
 _MOST_UNDERSTOOD, _LONGEST_UNDERSTOOD = 512, 2048
-# Probes have threads of their own: where a disk hangs, and every thread with it, they are to tell so.
-_PROBES = (b"GET /livez", b"GET /readyz", b"HEAD /livez", b"HEAD /readyz")
-_PROBE_THREADS = 4
+# Probes have threads of their own: where a disk hangs, and every thread with it, they are to tell so. And whether this
+# process lives is told without waiting for those who ask what else is well.
+_LIVES, _READY = (b"GET /livez", b"HEAD /livez"), (b"GET /readyz", b"HEAD /readyz")
+_READY_THREADS = 4
 # Connections are looked through for those whose time has passed, not more often than this [s].
 _LOOK_EVERY_S = 0.25
 
@@ -55,7 +56,7 @@ class PatientWorker(LoopWorker):
         self._understood: dict[tuple[Any, bytes], Any] = {}
         self._held = 0
         self._anteroom = Anteroom(1)
-        self._probed = ThreadPoolExecutor(_PROBE_THREADS, "probe")
+        self._lives, self._ready = ThreadPoolExecutor(1, "livez"), ThreadPoolExecutor(_READY_THREADS, "readyz")
         self._longest_body = 0
         self._body_within_s = 0.0
         self._memory = MemoryLimit(0)
@@ -89,13 +90,14 @@ class PatientWorker(LoopWorker):
             conn.sock.setblocking(False)
         if conn.parser is None:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_LIMIT)
+            self._expect(conn, min(HEAD_WITHIN_S, self._body_within_s))
             early = b""
         else:
+            self._expect(conn, self.cfg.keepalive)
             if isinstance(conn.parser, at_hand.Reread):
                 conn.parser = conn.parser.parser
             early = conn.parser.unreader.take_buffered()
         conn.receive = partial(self._receive, conn)
-        self._expect(conn)
         if not (early and self._take(conn, early)):
             self._receive(conn)
 
@@ -135,6 +137,8 @@ class PatientWorker(LoopWorker):
         if self._memory.is_passed(now) and self.alive:
             holds = f"This worker holds {resident_mib():.0f} MiB, more than DSA110_WORKER_MEMORY_MIB allows"
             self._make_way(holds)
+        if self.nr_conns >= self.worker_connections and self.alive:
+            self._make_room()
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_EVERY_S
@@ -169,13 +173,13 @@ class PatientWorker(LoopWorker):
 
     # -- a request comes in
 
-    def _expect(self, conn: Any) -> None:
-        """Make ready for a request."""
+    def _expect(self, conn: Any, within_s: float) -> None:
+        """Make ready for a request, whose first byte is to be there within that time [s]."""
         conn.incoming = Incoming(
             longest_line=self.cfg.limit_request_line, longest_head=LONGEST_HEAD, longest_body=self._longest_body
         )
-        idle_s = self.cfg.keepalive if conn.initialized else max(self.cfg.keepalive, HEAD_WITHIN_S)
-        conn.held, conn.until = 0, time.monotonic() + idle_s
+        conn.held, conn.since = 0, time.monotonic()
+        conn.until = conn.since + within_s
 
     def _receive(self, conn: Any, _file: Any = None) -> None:
         """Take what is there."""
@@ -231,10 +235,11 @@ class PatientWorker(LoopWorker):
 
     def _hand_over(self, conn: Any) -> None:
         """Give a thread what has come in, or let it wait for one."""
-        if conn.incoming.data.startswith(_PROBES):
-            future = self._probed.submit(self.handle, conn)
+        words = conn.incoming.data
+        if words.startswith((*_LIVES, *_READY)):
+            future = (self._lives if words.startswith(_LIVES) else self._ready).submit(self.handle, conn)
             future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
-        elif self._anteroom.enter(conn, conn.incoming.data):
+        elif self._anteroom.enter(conn, words):
             super().enqueue_req(conn)
 
     def _let_in(self) -> None:
@@ -279,7 +284,7 @@ class PatientWorker(LoopWorker):
             return None
 
     def _expect_another(self, conn: Any) -> None:
-        self._expect(conn)
+        self._expect(conn, self.cfg.keepalive)
         self._wait(conn, EVENT_READ, conn.receive)
 
     # -- a connection ends

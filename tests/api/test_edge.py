@@ -399,6 +399,12 @@ def test_known_origin_is_echoed_and_unknown_is_not(client: FlaskClient) -> None:
     assert all("Origin" in response.headers["Vary"] for response in (known, unknown, none))
 
 
+def test_pages_may_read_every_header_that_lists_and_files_are_documented_with(client: FlaskClient) -> None:
+    answer = client.get("/api/images", headers={"Origin": "http://localhost:3000"})
+    exposed = set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+    assert {"X-Total-Count", "X-Total-Count-Kind", "X-Covered", "Link", "Content-Disposition"} <= exposed
+
+
 def test_preflight_is_answered(client: FlaskClient) -> None:
     asked = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
     response = client.options("/api/images", headers=asked)

@@ -193,6 +193,15 @@ def test_key_of_the_environment_is_valid_beside_them_and_invalid_key_stops_no_to
     assert client.post(WRITE, headers={"X-API-Key": "wrong", **good}).status_code == 200
 
 
+def test_key_counts_before_a_token_beside_it_whichever_way_it_was_made(make: Make) -> None:
+    client = make()
+    reads = token({"sub": "ann", "exp": soon(), "scopes": ["read"]})
+    for own in (key(client, "write"), {"X-API-Key": WRITE_KEY}):
+        assert client.post(WRITE, headers={**own, **reads}).status_code == 200
+    writes = token({"sub": "ann", "exp": soon(), "scopes": ["write"]})
+    assert client.post(WRITE, headers={**key(client, "read"), **writes}).status_code == 403
+
+
 def test_use_of_a_key_is_noted_once_a_minute(make: Make) -> None:
     client = make()
     now = [1_800_000_000.0]
@@ -220,6 +229,9 @@ def test_database_that_is_away_says_come_again_for_its_keys_and_nothing_for_othe
     assert "Retry-After" in answer.headers
     assert client.post(WRITE, headers={"X-API-Key": WRITE_KEY}).status_code == 200
     assert client.get(READ, headers=stored).status_code == 200
+    beside = {scope: token({"sub": "me", "exp": soon(), "scopes": [scope]}) for scope in ("read", "write")}
+    assert client.post(WRITE, headers={**stored, **beside["write"]}).status_code == 200
+    assert client.post(WRITE, headers={**stored, **beside["read"]}).status_code == 503, "the key may be one that writes"
 
 
 # -- tokens
@@ -254,6 +266,14 @@ def forged(claims: dict[str, Any], secret: str) -> dict[str, str]:
     signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
     signature = base64.urlsafe_b64encode(hmac.digest(secret.encode(), signed, "sha256")).rstrip(b"=")
     return {"Authorization": f"Bearer {(signed + b'.' + signature).decode()}"}
+
+
+def test_name_in_a_token_that_no_file_takes_is_written_otherwise(make: Make, environ: dict[str, str]) -> None:
+    client = make(DSA110_RATE_LIMIT_WRITES="10 per minute")
+    odd = forged({"sub": "a\ud800b", "exp": soon(), "scopes": ["write"]}, SECRET)
+    assert client.post(WRITE, headers=odd, environ_overrides=AWAY).status_code == 200
+    [line] = lines(environ)
+    assert line["actor"] == "a\\ud800b"
 
 
 def test_token_cannot_choose_how_it_is_signed(shared: FlaskClient) -> None:
@@ -339,6 +359,22 @@ def test_guesses_made_at_once_are_counted_before_they_are_answered(make: Make, m
     wrong = {"X-API-Key": "dsa110_" + "x" * 43}
     statuses = [client.post(WRITE, headers=wrong, environ_overrides=AWAY).status_code for _ in range(8)]
     assert statuses == [401] * 5 + [429] * 3
+
+
+def test_keys_are_not_guessed_beside_a_valid_token(make: Make) -> None:
+    client = make(DSA110_RATE_LIMIT_AUTH="5 per minute")
+    reads = token({"sub": "ann", "exp": soon(), "scopes": ["read"]})
+    guesses = [{"X-API-Key": f"guess{n}", **reads} for n in range(8)]
+    statuses = [client.post(WRITE, headers=guess, environ_overrides=AWAY).status_code for guess in guesses]
+    assert statuses == [403] * 5 + [429] * 3
+    right = {"X-API-Key": WRITE_KEY, **reads}
+    assert client.post(WRITE, headers=right, environ_overrides=AWAY).status_code == 429
+
+
+def test_token_beside_a_valid_key_is_not_looked_at_and_so_no_guess(make: Make) -> None:
+    client = make(DSA110_RATE_LIMIT_AUTH="2 per minute")
+    others = {"X-API-Key": WRITE_KEY, "Authorization": "Bearer of.another.service"}
+    assert [client.post(WRITE, headers=others, environ_overrides=AWAY).status_code for _ in range(4)] == [200] * 4
 
 
 def test_socket_for_both_protocols_tells_clients_apart(make: Make) -> None:

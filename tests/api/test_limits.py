@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from limits import parse
+from limits.storage import storage_from_string
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -133,6 +136,30 @@ def test_export_past_the_quota_is_not_begun_to_find_out_whether_it_has_changed(
     known = {"If-None-Match": '"x"'}
     assert statuses(lambda: client.get(TABLE, headers=known, environ_overrides=ONE), 2) == [429] * 2
     assert begun == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/api/v1/sources/export?ids=S1", "/api/v1/sources/S1/export", "/api/v1/jobs/export?ids=x"),
+        *("/vo/scs/sources?RA=1&DEC=2&SR=1", "/vo/sia2/query?MAXREC=1", "/vo/datalink?ID=7"),
+    ],
+)
+def test_tables_at_addresses_of_their_own_count_as_exports(
+    make: Make, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr("app.web.vo.WHOLE_BYTES", 0)
+    client = make(DSA110_RATE_LIMIT_EXPORTS="2", DSA110_CACHE_ENABLED="false")
+    got = statuses(lambda: client.get(url, environ_overrides=ONE), 3)
+    assert [status == 429 for status in got] == [False, False, True], got
+
+
+def test_short_tables_of_the_observatory_do_not_count(make: Make) -> None:
+    """Programs search around each of hundreds of positions."""
+    client = make(DSA110_RATE_LIMIT_EXPORTS="2", DSA110_CACHE_ENABLED="false")
+    for url in ("/vo/scs/sources?RA=1&DEC=2&SR=1", "/vo/sia2/query?MAXREC=1"):
+        assert statuses(lambda url=url: client.get(url, environ_overrides=ONE), 4) == [200] * 4
+    assert statuses(lambda: client.get(TABLE, environ_overrides=ONE), 3) == [200] * 2 + [429]
 
 
 def test_archives_count_as_exports(make: Make) -> None:
@@ -296,6 +323,33 @@ def test_read_that_one_quota_refuses_does_not_use_up_another(make: Make, short: 
     assert statuses(lambda: client.get(LIST, environ_overrides=ONE), 9) == [200] * 2 + [429] * 7
     answer = make(**{other: quotas[other]}).get(LIST, environ_overrides=ONE)
     assert answer.headers["RateLimit"].split(";")[1] == "r=97"
+
+
+def test_refused_requests_stay_counted_nowhere(make: Make, pipeline: Pipeline, environ: dict[str, str]) -> None:
+    """Else what is given back for a 304 gives nothing back, once refusals have come in between."""
+    pipeline.make_image(path="/a.fits")
+    client = make(DSA110_RATE_LIMIT_MINUTE="3", DSA110_RATE_LIMIT_EXPORTS="2", DSA110_RATE_LIMIT_HOUR="100")
+    assert statuses(lambda: client.get(TABLE, environ_overrides=ONE), 9) == [200, 200] + [429] * 7
+    assert statuses(lambda: client.get(LIST, environ_overrides=OTHER), 9) == [200] * 3 + [429] * 6
+    looking = {"If-None-Match": '"another"'}
+    assert statuses(lambda: client.get(LIST, headers=looking, environ_overrides=OTHER), 9) == [429] * 9
+    [counted] = Path(environ["DSA110_STATE_DIR"]).rglob("limits.sqlite3")
+    with contextlib.closing(sqlite3.connect(counted)) as connection:
+        hits = sorted(hits for (hits,) in connection.execute("SELECT hits FROM counted"))
+    # The exports of one, and the third request that found them used up; requests and looks of the other.
+    assert hits == [2, 3, 3, 3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("url", ["redis", "memory"])
+def test_what_is_given_back_late_is_no_credit(store_url: Callable[[str], str], url: str) -> None:
+    window = counting.ForgivingWindow(storage_from_string("memory://" if url == "memory" else store_url(url)))
+    quota = parse("3 per 60 second")
+    window.hit(quota, "one", "requests")
+    for _ in range(4):  # the window of three of them has ended
+        window.give_back(quota, "one", "requests")
+    assert [window.hit(quota, "one", "requests") for _ in range(5)] == [True] * 3 + [False] * 2
+    window.give_back(quota, "one", "requests")
+    assert not window.test(quota, "one", "requests")
 
 
 def test_question_sent_as_a_form_counts_as_well(make: Make) -> None:

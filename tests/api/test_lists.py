@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -217,6 +218,35 @@ def test_conditions_order_and_cursor_travel_by_link(client: FlaskClient) -> None
         address = after[0].split(">")[0].removeprefix("<") if after else ""
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == 6
+
+
+def sealed_with(client: FlaskClient, address: str, *parts: object) -> str:
+    """A cursor of that list, with another key in it."""
+    link = client.get(f"/api/v1{address}").headers["Link"]
+    cursor = link.split("cursor=")[1].split(">")[0].split("&")[0]
+    seal = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[0]
+    return base64.urlsafe_b64encode(json.dumps([seal, *parts]).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("first", [2**63, 10**30, "\ud800", float("nan"), None, True])
+def test_forged_cursor_is_refused(client: FlaskClient, first: object) -> None:
+    forged = sealed_with(client, "/images?limit=1", first, 34)
+    answer = client.get(f"/api/v1/images?limit=1&cursor={forged}")
+    assert answer.status_code == 400, answer.text
+    assert "damaged" in answer.get_json()["detail"]
+
+
+def test_list_ordered_by_long_texts_is_gone_through_by_its_own_links(client: FlaskClient, pipeline: Pipeline) -> None:
+    for n in range(3):
+        pipeline.make_caltable(path=f"/cal/long{n}.bcal", set_name=f"long{n}", notes=f"{n}" + "x" * 3000)
+    address, seen = "/api/v1/cal?sort=notes&limit=1&fields=path", []
+    while address:
+        answer = client.get(address)
+        assert answer.status_code == 200, answer.text
+        seen += [row["path"] for row in answer.get_json()]
+        links = [link for link in answer.headers.get("Link", "").split(",") if 'rel="next"' in link]
+        address = links[0].split("<")[1].split(">")[0] if links else ""
+    assert seen[-3:] == [f"/cal/long{n}.bcal" for n in range(3)]
 
 
 def test_a_cursor_goes_on_in_another_format_but_not_under_other_conditions(client: FlaskClient) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -179,6 +180,18 @@ def test_disk_that_hangs_is_named_in_time_and_costs_one_thread(
     for _ in range(5):
         assert failing(client) == ["products"]
     assert threading.active_count() <= before
+
+
+def test_disk_that_hangs_makes_those_who_ask_next_wait_no_longer(
+    service: ReadinessService, hang: Callable[[], str]
+) -> None:
+    service._within_s = 0.5
+    service._looks["products"] = hang
+    began = time.monotonic()
+    with ThreadPoolExecutor(4) as threads:
+        reports = list(threads.map(lambda _: service.report().failing, range(24)))
+    assert reports == [["products"]] * 24
+    assert time.monotonic() - began < 1.5, "each waited for the same look as long as the first"
 
 
 def test_probes_do_not_look_at_the_databases_on_the_requests_own_thread(

@@ -276,6 +276,37 @@ def test_more_clients_than_files_may_be_open_leave_room_for_answers(live_pipelin
         assert "Too many open files" not in server.log
 
 
+def test_clients_that_say_nothing_keep_nobody_out(live_pipeline: Pipeline, tmp_path: Path) -> None:
+    """Twice as many as a worker takes in; and every other that was answered once stays connected."""
+    with (
+        Server(tmp_path, live_pipeline, DSA110_WORKERS="1", GUNICORN_CMD_ARGS="--worker-connections 40") as server,
+        contextlib.ExitStack() as stack,
+    ):
+        for n in range(80):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            if n < 10:
+                client.sendall(b"GET /api/%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"health" if n % 2 else b"v1/images"))
+                assert client.recv(16).startswith(b"HTTP/1.1 200 OK")
+        began = time.monotonic()
+        assert server.get("/livez").status == 200
+        assert time.monotonic() - began < 8
+
+
+def test_connection_that_has_asked_nothing_is_given_up_soon_and_one_that_has_is_kept(server: Server) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as silent,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as kept,
+    ):
+        ask = b"HEAD /api/v1/images?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+        for _ in range(2):
+            kept.sendall(ask)
+            assert kept.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        assert silent.recv(1) == b""
+        time.sleep(REQUEST_TIMEOUT_S)
+        kept.sendall(ask)
+        assert kept.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_workers_that_stop_do_not_wait_for_slow_clients(server: Server) -> None:
     """The last test of this module: afterwards its server is gone."""
     with dripping(server, 5, SLOW_HEAD), socket.create_connection(("127.0.0.1", server.port)):

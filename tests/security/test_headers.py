@@ -183,6 +183,27 @@ def test_strangers_pages_are_let_in_nowhere(survey: Survey, origin: str) -> None
             )
 
 
+@attack("origins that resemble a pattern of known ones", "let in where the pattern fits to the end, else nowhere")
+@pytest.mark.parametrize(
+    ("origin", "is_known"),
+    [
+        ("https://a.example.org", True),
+        ("HTTPS://A.EXAMPLE.ORG", True),
+        ("http://localhost:3000", True),
+        ("https://a.example.org.evil.com", False),
+        ("https://a.example.org:444", False),
+        ("https://a.example.organic", False),
+        ("https://evil.com/a.example.org", False),
+        ("https://b.example.net.evil.com", False),
+    ],
+)
+def test_pattern_of_origins_fits_to_the_end(build: Build, survey: Survey, origin: str, is_known: bool) -> None:
+    patterns = r"https://[a-z]+\.example\.org,http://localhost:3000,https://(a|b).example.net"
+    client = build(over=survey, DSA110_CORS_ORIGINS=patterns).client
+    answer = surface.ask(client, "/api/v1/images", headers={"Origin": origin})
+    assert answer.headers.get("Access-Control-Allow-Origin") == (origin if is_known else None)
+
+
 @attack("every read, asked by a page of a known origin", "that origin alone is let in, and caches are told so")
 def test_no_answer_lets_every_page_in(survey: Survey) -> None:
     for operation in surface.reads(survey.app):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,31 @@ def test_command_that_makes_a_key_says_where_it_is_kept_and_whether_the_file_is_
 def test_key_that_is_not_made_leaves_no_file(cli: Cli, file: Path) -> None:
     assert cli("keys", "create", "--name", " ").exit_code == 1
     assert not file.exists()
+
+
+# -- moments
+
+
+@pytest.mark.parametrize("moment", ["99999y", "9000y", "999999w", "9999-12-31T23:59:59-01:00"])
+def test_key_beyond_the_calendar_is_not_made(cli: Cli, moment: str) -> None:
+    assert cli("keys", "create", "--name", "x", "--expires", "9999-12-31T23:59:59Z").exit_code == 0
+    refused = cli("keys", "create", "--name", "y", "--expires", moment)
+    assert (refused.exit_code, "beyond the year 9999" in refused.output) == (2, True), refused.output
+    [key] = json.loads(cli("keys", "list", "--json").stdout)
+    assert key["expires_at"] == "9999-12-31T23:59:59Z"
+
+
+@pytest.mark.parametrize("moment", ["1e12", "1e300", "-1e300", "9e999"])
+def test_moment_in_the_file_that_no_calendar_has_stops_no_list(cli: Cli, file: Path, moment: str) -> None:
+    cli("keys", "create", "--name", "x", "--expires", "90d")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(f"UPDATE api_key SET expires_at = {moment}")
+    for options in ((), ("--json",)):
+        listed = cli("keys", "list", *options)
+        assert (listed.exit_code, "beyond all calendars" in listed.stdout) == (0, True), listed.output
+    assert cli("keys", "revoke", "1").exit_code == 0
+
+
+def test_audit_log_is_read_from_as_far_back_as_one_likes(cli: Cli) -> None:
+    cli("keys", "create", "--name", "x")
+    assert len(cli("audit", "--since", "99999y").stdout.splitlines()) == 1

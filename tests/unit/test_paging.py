@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from numbers import Real
 
 import pytest
 from hypothesis import given
@@ -48,10 +49,25 @@ def test_damaged_cursor_is_refused(cursor: str) -> None:
         decode_cursor(cursor, "q", TYPES)
 
 
-@pytest.mark.parametrize("parts", [(True, 2, "x"), (None, 2, "x"), (1.0, 2, ["x"]), (1.0, 2.5, "x")])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        *((True, 2, "x"), (None, 2, "x"), (1.0, 2, ["x"]), (1.0, 2.5, "x"), (1.0, 2, 3)),
+        *((2**63, 2, "x"), (-(2**63) - 1, 2, "x"), (10**30, 2, "x"), (1.0, 2**63, "x"), (math.nan, 2, "x")),
+        *(("\ud800", 2, "x"), (1.0, 2, "a\udfff")),
+    ],
+)
 def test_cursor_with_parts_of_another_kind_is_refused(parts: tuple[object, ...]) -> None:
     with pytest.raises(InvalidValue):
         decode_cursor(forged(*parts), "q", TYPES)
+
+
+def test_text_in_a_column_of_numbers_has_its_place_and_is_no_number_elsewhere() -> None:
+    assert decode_cursor(encode_cursor(("12h",), "q"), "q", (float,)) == ("12h",)
+    for numbers in ((1.5,), (2,)):
+        assert decode_cursor(encode_cursor(numbers, "q"), "q", (Real,)) == numbers
+    with pytest.raises(InvalidValue):
+        decode_cursor(encode_cursor(("12h",), "q"), "q", (Real,))
 
 
 @given(st.text(max_size=200))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
+from queue import Queue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.config import Config
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.web.anteroom import MOST_WAITING, PATIENCE_S, Anteroom
@@ -53,6 +57,20 @@ def test_where_there_is_no_room_nothing_is_taken_in_for_a_while(monkeypatch: pyt
     worker._accept_at = 0.0
     worker.set_accept_enabled(True)
     assert enabled == [False, True]
+
+
+def test_process_tells_that_it_lives_while_all_wait_that_ask_what_else_is_well() -> None:
+    worker = PatientWorker(0, 0, [], None, 1.0, Config(), logging.getLogger("test"))
+    asked, over, done = [f"GET {path} HTTP/1.1".encode() for path in ("/readyz", "/livez")], threading.Event(), Queue()
+    worker.method_queue = SimpleNamespace(defer=lambda finish, conn, future: done.put(conn))
+    worker.handle = lambda conn: over.wait(30) if asked[0] in conn.incoming.data else None
+    try:
+        for words in [asked[0]] * 20 + [asked[1]]:
+            worker._hand_over(SimpleNamespace(incoming=SimpleNamespace(data=bytearray(words))))
+        assert done.get(timeout=5).incoming.data == asked[1]
+    finally:
+        over.set()
+        worker.tmp.close()
 
 
 class Clock:

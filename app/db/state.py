@@ -31,7 +31,6 @@ from app.domain.errors import DatabaseUnavailable
 FILE_NAME = "api.sqlite3"
 _BETWEEN_ATTEMPTS_S = 0.01
 
-
 # Stands for what is done to open the file, where a lock may have to be waited for too.
 _OPENING = f"-- opening {FILE_NAME}"
 _NO_PARAMS: Params = {}

@@ -137,8 +137,8 @@ class PipelineDatabase:
             spent = self.spent()
             self._local.spent = Spent(spent.statements + 1, spent.seconds + seconds, spent.slow + slow)
             opened = self._open_here.get()
-            if slow and opened is not None:
-                self._slow.tell(opened.connection, sql, params, seconds)
+            if slow:
+                self._slow.tell(opened and opened.connection, sql, params, seconds)
 
     def _read(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
         for _ in range(_ATTEMPTS - 1):

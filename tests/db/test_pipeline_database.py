@@ -540,3 +540,18 @@ def test_registry_that_goes_while_it_is_opened_is_no_failure(
     monkeypatch.setattr(files, "open", gone_meanwhile)
     assert database.value("SELECT count(*) FROM t_caltables") == 0
     database.close()
+
+
+def test_lock_that_is_waited_for_while_opening_is_told_as_slow(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Pipeline(tmp_path, "production") as pipeline:
+        pipeline.connection.execute("PRAGMA journal_mode = DELETE")
+        pipeline.connection.execute("BEGIN EXCLUSIVE")
+        files = PipelineFiles(pipeline.products_path, None)
+        database = PipelineDatabase(files, busy_timeout_s=0.1, slow_query_s=0.05)
+        with pytest.raises(Busy):
+            database.rows(COUNT_IMAGES)
+        assert COUNT_IMAGES in caplog.text
+        assert database.spent().slow == 1
+        database.close()

@@ -13,7 +13,7 @@ from app.schemas.lists import ListQuery
 from app.schemas.queue import RerunOrderSchema
 
 MOST_PATHS = 1000
-STATES = ["pending", "running", "done", "failed"]
+STATES = ["pending", "running", "done", "failed", "cancelled"]
 
 
 class BatchQuery(ListQuery):
@@ -64,7 +64,14 @@ class BatchSchema(Schema):
 
     id = ma.fields.Integer()
     type = ma.fields.String()
-    status = ma.fields.String(allow_none=True, metadata={"enum": [*STATES, None]})
+    status = ma.fields.String(
+        allow_none=True,
+        metadata={
+            "enum": [*STATES, None],
+            "description": "`done` once every item is over and none failed, also where items were cancelled; "
+            "`cancelled` where no items were recorded.",
+        },
+    )
     created_at = fields.UnixTime(allow_none=True)
     total_items = ma.fields.Integer(allow_none=True)
     completed_items = ma.fields.Integer(allow_none=True)

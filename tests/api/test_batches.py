@@ -201,6 +201,8 @@ def test_batch_whose_items_nobody_recorded_is_cancelled_as_a_whole(
     assert (body["status"], body["completed_items"], body["progress"]) == ("cancelled", 1, 1.0)
     again = any_client.post(f"/api/v1/batches/{batch_id}/cancel", headers=write_headers)
     assert again.status_code == 409
+    published = any_client.get("/api/openapi.json").get_json()["components"]["schemas"]["Batch"]["properties"]["status"]
+    assert body["status"] in published["enum"]
 
 
 @pytest.mark.parametrize(

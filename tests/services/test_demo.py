@@ -185,6 +185,17 @@ def test_files_of_another_hand_are_never_removed(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "images")
 
 
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file", "File exists"), ("file/demo", "Not a directory"), ("locked", "Is a directory"), ("x" * 300, "too long")],
+)
+def test_place_where_no_demo_can_be_built_is_refused_in_a_sentence(tmp_path: Path, place: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "locked" / build.LOCK).mkdir(parents=True)
+    with pytest.raises(DemoRefused, match=rf"cannot be built in .*{reason}\.$"):
+        build_demo(tmp_path / place)
+
+
 def test_the_service_answers_on_the_demo(demo: Demo) -> None:
     app = create_app(Settings.from_environment({"DSA110_ENV": "testing", **demo.environment}))
     client = app.test_client()

@@ -79,11 +79,10 @@ def build_demo(directory: Path, *, if_missing: bool = False, say: Callable[[str]
     Raises
     ------
     DemoRefused
-        The directory holds files of one of the demo's names that no demo made.
+        The directory holds files of one of the demo's names that no demo made, or it cannot be written to.
     """
     directory = directory.absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    with _alone(directory):
+    with _refusing(directory), _alone(directory):
         complete = _read_marker(directory)
         if if_missing and complete is not None:
             return Demo(directory, complete, built=False)
@@ -216,7 +215,17 @@ def _of_epoch(observed: Sequence[Observation], field: int, epoch: int) -> Observ
 
 
 @contextmanager
+def _refusing(directory: Path) -> Iterator[None]:
+    """Say in one sentence what the file system has against it."""
+    try:
+        yield
+    except OSError as error:
+        raise DemoRefused(f"The demo cannot be built in {directory}: {error.strerror or error}.") from error
+
+
+@contextmanager
 def _alone(directory: Path) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -76,7 +76,7 @@ def declination(dec_deg: Any) -> Markup | str:
         return MISSING
     tenths = round(abs(dec_deg) * 36_000)
     minutes, rest = divmod(tenths, 600)
-    return f"{'−' if dec_deg < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}:{rest / 10:04.1f}"
+    return f"{'−' if dec_deg < 0 < tenths else '+'}{minutes // 60:02d}:{minutes % 60:02d}:{rest / 10:04.1f}"
 
 
 def moment(unix_s: Any) -> Markup:
@@ -136,8 +136,9 @@ def grade(word: str | None) -> Markup:
 
 
 @lru_cache(maxsize=256)
-def state(word: str) -> Markup:
+def state(word: str | None) -> Markup:
     """The state of a job or of something watched."""
+    word = word or "unknown"
     return Markup('<span class="state {}">{}</span>').format(_STATES.get(word, "odd"), spelt(word))
 
 

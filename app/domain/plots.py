@@ -10,7 +10,7 @@ FORMATS = ("png", "svg")
 FLUX_TYPES = ("integrated", "peak")
 BOTH = "both"
 
-# Years 1858 to 2679. A time outside is no time of observation, and no calendar axis reaches much further.
+# Years 1858 to 2680. A time outside is no time of observation, and no calendar axis reaches much further.
 FIRST_MJD, LAST_MJD = 0.0, 300_000.0
 
 

@@ -36,7 +36,8 @@ def test_number_has_four_digits_that_mean_something(value: object, shown: str) -
     ("ra_deg", "dec_deg", "shown"),
     [
         (0.0, 0.0, "00:00:00.00 +00:00:00.0"),
-        (359.9999999, -0.0000001, "00:00:00.00 −00:00:00.0"),
+        (359.9999999, -0.0000001, "00:00:00.00 +00:00:00.0"),
+        (0.0, -0.00002, "00:00:00.00 −00:00:00.1"),
         (202.7845, 30.5092, "13:31:08.28 +30:30:33.1"),
         (-15.0, -89.99999, "23:00:00.00 −90:00:00.0"),
         (83.6331, 22.0145, "05:34:31.94 +22:00:52.2"),
@@ -45,6 +46,12 @@ def test_number_has_four_digits_that_mean_something(value: object, shown: str) -
 )
 def test_position_is_sexagesimal_and_never_has_sixty_of_anything(ra_deg: float, dec_deg: float, shown: str) -> None:
     assert f"{formats.right_ascension(ra_deg)} {formats.declination(dec_deg)}" == shown
+
+
+@pytest.mark.parametrize("word", [None, ""])
+def test_a_state_that_nobody_wrote_is_unknown(word: str | None) -> None:
+    assert formats.state(word) == formats.state("unknown")
+    assert "None" not in formats.state(word)
 
 
 def test_time_is_exact_and_says_its_julian_date() -> None:

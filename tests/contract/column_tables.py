@@ -36,7 +36,8 @@ def table(columns: Sequence[Column]) -> str:
         conditions = ", ".join(
             "=" if operator is Operator.ONE_OF else f"`{operator.value}`" for operator in applicable(column)
         )
-        lines.append(f"| `{column.name}` | {column.unit} | {conditions} | {column.description} |")
+        description = column.description.replace("|", r"\|")
+        lines.append(f"| `{column.name}` | {column.unit} | {conditions} | {description} |")
     return "\n".join(lines)
 
 

@@ -190,6 +190,14 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rows_of_tables_have_the_cells_of_their_heading(path: Path) -> None:
+    text = _FENCE.sub("", path.read_text())
+    for table in re.findall(r"(?m)(?:^\|.*\n)+", text):
+        heading, *rows = [re.split(r"(?<!\\)\|", line) for line in table.splitlines()]
+        assert [row for row in rows if len(row) != len(heading)] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_that_documents_name_exist(path: Path) -> None:
     if path.name == "adding-an-endpoint.md":
         text = "".join(line for line in path.read_text().splitlines(True) if "fields" not in line)

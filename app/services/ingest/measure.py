@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 NOISE_SAMPLE = 2_000_000
 CLIP_SIGMA = 4.0
 CLIP_ROUNDS = 20
-MAD_TO_SIGMA = 1.4826022185056018  # 1 / Φ⁻¹(3/4)
+# Of white noise, the standard deviation over the median absolute deviation: 1 / Φ⁻¹(3/4).
+MAD_TO_SIGMA = 1.4826022185056018
 
 _DURATION_KEYWORDS = ("EXPTIME", "EXPOSURE", "INTTIME", "TELAPSE", "DURATION")
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from app.services.ingest.measure import MAD_TO_SIGMA
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 PERCENTILES = (1.0, 99.5)
 
-MAD_TO_SIGMA = 1.4826
 _STEPS = (1, 2, 2.5, 5, 10)
 # Statistics of at most so many pixels, taken at a fixed stride.
 _SAMPLE = 1_000_000

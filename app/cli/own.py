@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from app.db.state import StateDatabase
 
 _REMEDY = (
-    "Set DSA110_API_STATE_DIR, or DSA110_STATE_DIR, as it is set for the service. The file is made by the service when "
-    "it first needs it, or by `contimg-api keys create`."
+    "Set DSA110_API_STATE_DIR, or DSA110_STATE_DIR, as it is set for the service, or name what `contimg-api serve` was "
+    "given: contimg-api --survey DIRECTORY. The file is made by the service when it first needs it, or by "
+    "`contimg-api keys create`."
 )
 
 

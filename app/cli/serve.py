@@ -88,5 +88,5 @@ def _greet(settings: Settings, directory: Path | None) -> None:
             ("worker", "does what is ordered, such as reruns"),
             ("doctor", "what is wrong, if anything"),
         ):
-            click.echo(f"  {command + ' ' + arguments:<68} {what}")
+            click.echo(f"  {command + ' ' + arguments:<68}  # {what}")
     click.echo("\nStop with Ctrl-C.\n")

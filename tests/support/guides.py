@@ -68,18 +68,23 @@ def commands(document: Path) -> list[Command]:
 
 
 def run(lines: Sequence[str], directory: Path, environ: Mapping[str, str], host: str) -> list[Outcome]:
-    """Run lines one after another in one shell that talks to ``host`` wherever a line says ``localhost:8000``."""
+    """Run lines one after another in one shell that talks to ``host`` wherever a line says ``localhost:8000``.
+
+    What a guide takes from ``.venv/bin`` is taken from where these tests run.
+    """
+    programs = Path(sys.executable).parent
     # curl tells each status on standard error; nothing else of a command is changed.
     script = [f"curl() {{ command curl -m {_REQUEST_TIMEOUT_S} -w '%{{stderr}}\\nHTTP %{{http_code}}\\n' \"$@\"; }}"]
     script.append("set -o pipefail")
     for number, line in enumerate(lines):
-        script.append(f"{{ {line.replace('localhost:8000', host)}\n}} >{number}.out 2>{number}.err </dev/null")
+        there = line.replace("localhost:8000", host).replace(".venv/bin/", f"{programs}/")
+        script.append(f"{{ {there}\n}} >{number}.out 2>{number}.err </dev/null")
         script.append(f"echo $? >{number}.code")
     (directory / "guide.sh").write_text("\n".join(script))
     subprocess.run(
         ["bash", "guide.sh"],
         cwd=directory,
-        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environ},
+        env={"PATH": f"{programs}:{os.environ['PATH']}", **environ},
         timeout=_SHELL_TIMEOUT_S,
         check=True,
     )

@@ -68,7 +68,7 @@ class TimelinePlotQuery(SheetQuery, TimelineQuery):
 class CandidatesPlotQuery(SheetQuery, CandidateQuerySchema):
     """Which sources are compared, and how that is drawn."""
 
-    class Meta:
+    class Meta(CandidateQuerySchema.Meta):
         exclude = ("limit",)
 
     @ma.post_load

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from gunicorn.http.errors import ParseException
+
 from app.web.problems import CONTENT_TYPE, encode, problem
 
 # What a Python calls a status is no code to rely on: some are called otherwise from 3.13 on.
@@ -35,6 +37,17 @@ class InProblems:
     def sendall(self, page: bytes) -> None:
         """Send the problem that a page is about."""
         self._client.sendall(answer(int(page.split(b" ", 2)[1])))
+
+
+def wordless(error: Exception) -> Exception:
+    """The same error of a parser, by its name alone: it quotes what it could not read, which may hold a key."""
+    if not isinstance(error, ParseException):
+        return error
+    kind = type(error)
+    named: type[Exception] = type(kind.__name__, (kind,), {"__str__": lambda _: kind.__name__})
+    told = named.__new__(named)
+    vars(told).update(vars(error))
+    return told
 
 
 def answer(status: int) -> bytes:

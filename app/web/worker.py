@@ -168,8 +168,8 @@ class PatientWorker(LoopWorker):
         self.alive = False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
-        """Answer what cannot be parsed, with a problem like every other."""
-        super().handle_error(req, refusals.InProblems(client), addr, exc)
+        """Answer what cannot be parsed, with a problem like every other, and log none of its words."""
+        super().handle_error(req, refusals.InProblems(client), addr, refusals.wordless(exc))
 
     # -- a request comes in
 

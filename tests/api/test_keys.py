@@ -451,6 +451,7 @@ def test_every_write_is_in_the_audit_log_with_who_what_and_how_it_ended(
         ("a script", "api_key", 1, 200),
         (WRITE_KEY[-8:], "api_key", None, 404),
         ("ann", "jwt", None, 200),
+        ("bob", "jwt", None, 403),
     ]
     first = found[0]
     assert (first["method"], first["route"]) == ("POST", "/api/v1/cache/invalidate/<pattern>")
@@ -460,7 +461,30 @@ def test_every_write_is_in_the_audit_log_with_who_what_and_how_it_ended(
         "abc",
     )
     assert abs(first["at"] - time.time()) < 60
-    assert len({line["arguments"] for line in found}) == 3
+    assert len({line["arguments"] for line in found[:3]}) == 3
+
+
+def test_write_that_a_known_caller_is_refused_is_in_the_audit_log_once_a_minute(
+    make: Make, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make(DSA110_MAX_BODY_BYTES="1024")
+    reads = key(client, "read")
+    for _ in range(3):
+        assert client.post(WRITE, headers=reads).status_code == 403
+        assert client.post(WRITE, headers=reads, data=b" " * 2000).status_code == 413
+        assert client.post("/api/v1/jobs/x/rerun", headers=reads).status_code == 403
+        assert client.options(WRITE, headers=reads).status_code < 400
+        assert client.get(WRITE, headers=reads).status_code == 405
+        assert client.post(WRITE, headers={"X-API-Key": "wrong"}).status_code == 401
+        assert client.post(WRITE, data=b" " * 2000).status_code == 413
+    assert [(line["actor"], line["key_id"], line["path"], line["status"]) for line in lines(environ)] == [
+        ("a script", 1, WRITE, 403),
+        ("a script", 1, WRITE, 413),
+        ("a script", 1, "/api/v1/jobs/x/rerun", 403),
+    ]
+    monkeypatch.setattr("app.web.audit._REFUSED_EVERY_S", 0.0)
+    assert client.post(WRITE, headers=reads).status_code == 403
+    assert len(lines(environ)) == 4
 
 
 def test_write_that_cannot_be_written_down_is_answered_and_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,7 @@ def test_candidates_are_those_of_the_list_and_named(client: FlaskClient, pipelin
     assert get(client, "/api/v1/sources/candidates.png?width=200").headers["ETag"] != before
     for query in ("n_sigma=11", "min_n=1", "width=100"):
         assert problem(client, f"/api/v1/sources/candidates.png?{query}")[0] == 422, query
+    assert says(client, "/api/v1/sources/candidates.svg?foo=1"), "unknown ones are passed over"
 
 
 def test_more_plots_at_once_than_may_be_are_put_off(

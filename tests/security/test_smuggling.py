@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,7 +192,7 @@ def test_address_with_an_underscore_is_nobodys(server: Server) -> None:
 
 @attack("a write whose body cannot be read, to stay out of the audit log", "it is in the log")
 def test_write_is_in_the_audit_log_whatever_its_body(server: Server) -> None:
-    """Chunks that cannot be read are met while the log's line is made, after the write was done."""
+    """Chunks that cannot be read are met before the write is admitted, and once more while the log's line is made."""
     key = b"X-API-Key: " + KEY.encode()
     fields = [
         b"POST /api/v1/cache/clear HTTP/1.1",
@@ -201,9 +202,32 @@ def test_write_is_in_the_audit_log_whatever_its_body(server: Server) -> None:
         b"Transfer-Encoding: chunked",
     ]
     received = told(server, b"\r\n".join(fields) + b"\r\n\r\nnonsense\r\n\r\n")
-    assert statuses(received) == [200], received
+    assert statuses(received) == [400], received
     audit = Path(server.directory / "state" / "api" / "api.sqlite3")
     assert b"/api/v1/cache/clear" in audit.read_bytes() + audit.with_name("api.sqlite3-wal").read_bytes()
+
+
+@attack(
+    "keys in what is no HTTP: a field without its colon, an odd request line, method, version or expectation",
+    "4xx, and not a word of it in the log",
+)
+def test_key_in_what_cannot_be_read_is_not_logged(server: Server) -> None:
+    key = KEY.encode()
+    wrong = {
+        "InvalidHeader": get(b"X-API-Key " + key),
+        "InvalidHeaderName": get(b"X-API-Key(" + key + b"): x"),
+        "InvalidRequestLine": get(line=b"GET /api/v1/images?api_key=" + key),
+        "InvalidRequestMethod": get(line=b"{" + key + b"} /api/v1/images HTTP/1.1"),
+        "InvalidHTTPVersion": get(line=b"GET /api/v1/images HTTP/" + key),
+        "ExpectationFailed": get(b"Expect: " + key),
+    }
+    for sent in wrong.values():
+        assert [code for code in statuses(told(server, sent)) if not 400 <= code < 500] == []
+    deadline = time.monotonic() + 5
+    while not all(f": {name}" in server.log for name in wrong) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [name for name in wrong if f"Invalid request from ip=127.0.0.1: {name}" not in server.log] == []
+    assert KEY not in server.log
 
 
 @attack("what all this leaves in the log of the server", "whole records; no secret, no defect")

@@ -135,7 +135,9 @@ def build(settings: Settings) -> Services:
     workers, idempotency = Workers(engine), Idempotency(engine)
     records = JobRecords(engine, workers)
     reruns = RerunService(jobs, records, workers, idempotency, retries=settings.job_retries)
-    writing = WritableDatabase(settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
+    writing = WritableDatabase(
+        settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s, notes=settings.api_state_dir
+    )
     slow_query_s = settings.slow_query_s
     state = StateDatabase(settings.api_state_dir, busy_timeout_s=settings.busy_timeout_s, slow_query_s=slow_query_s)
     # The same file; but whether a key is valid, or a write goes into the log, is not waited for as long as a write is.

@@ -91,6 +91,15 @@ class OrphanNotes:
             raise
 
 
+def is_left_behind(directory: Path, path: Path) -> bool:
+    """Whether the log beside a database is noted, in a directory, as that of a file which it replaced."""
+    orphan = (OrphanNotes(directory).news() or {}).get(str(path))
+    if orphan is None:
+        return False
+    file, beside = stamp(str(path)), stamp(f"{os.path.realpath(path)}-wal")
+    return file is not None and file[:2] != orphan.of and beside == orphan.log
+
+
 def stamp(path: str) -> Stamp | None:
     """The state of a file, ``None`` without one."""
     try:

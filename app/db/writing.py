@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from app.db.errors import translate
+from app.db.orphans import is_left_behind
+from app.domain.errors import DatabaseUnavailable
 
 
 def connect(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
@@ -30,11 +32,14 @@ class WritableDatabase:
         Logical name used in errors (``products``).
     busy_timeout_s
         How long to wait for another writer [s] before :class:`~app.domain.errors.Busy`.
+    notes
+        Directory where is noted which logs were left behind; beside one, nothing is written.
     """
 
-    def __init__(self, path: Path, name: str, *, busy_timeout_s: float = 30.0) -> None:
+    def __init__(self, path: Path, name: str, *, busy_timeout_s: float = 30.0, notes: Path | None = None) -> None:
         self.path = path
         self.name = name
+        self._notes = notes
         self._busy_timeout_s = busy_timeout_s
 
     @contextmanager
@@ -49,8 +54,11 @@ class WritableDatabase:
         Busy
             Another process held the write lock for longer than the busy timeout.
         DatabaseUnavailable
-            The file is missing, unreadable or not SQLite.
+            The file is missing, unreadable or not SQLite, or was put where another's log still lies: SQLite would write
+            that into it.
         """
+        if self._notes is not None and is_left_behind(self._notes, self.path):
+            raise DatabaseUnavailable(self.name, "the log of a file that was replaced lies beside it")
         try:
             with closing(connect(self.path, busy_timeout_s=self._busy_timeout_s)) as connection:
                 connection.execute("BEGIN IMMEDIATE")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.config import Settings
 from app.db import probe, state
+from app.db.orphans import is_left_behind
 from app.domain.diagnosis import Check
 from app.domain.errors import ContimgError
 from app.queue.engine import FILE_NAME, Engine
@@ -28,7 +29,11 @@ def look_around(settings: Settings) -> Iterator[Check]:
     yield from _queue(settings)
     yield from _limiter(settings)
     for name, path in {"products": settings.products_db, "cal_registry": settings.cal_registry_db}.items():
-        yield from _log_size(name, probe.beside(path, "-wal"))
+        log = probe.beside(path, "-wal")
+        yield from _log_size(name, log)
+        if is_left_behind(settings.api_state_dir, path):
+            remedy = f"Once nothing has the file open that was replaced: rm {log} {probe.beside(path, '-shm')}"
+            yield Check(f"{name} log", "wrong", "of a file that was replaced; others would read it", remedy)
     yield _open_files()
     yield _threads(settings)
 

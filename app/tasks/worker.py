@@ -90,7 +90,9 @@ def _start_sweeping(
 def _rerun_task(settings: Settings, guard: Guard) -> RerunTask:
     files = PipelineFiles(settings.products_db, settings.cal_registry_db, settings.api_state_dir)
     reading = PipelineDatabase(files, busy_timeout_s=settings.busy_timeout_s)
-    writing = WritableDatabase(settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s)
+    writing = WritableDatabase(
+        settings.products_db, "products", busy_timeout_s=settings.busy_timeout_s, notes=settings.api_state_dir
+    )
     return RerunTask(settings, MsRepository(reading), JobWriter(writing), BatchWriter(writing), guard)
 
 

@@ -21,6 +21,7 @@ from app.db.errors import translate
 from app.db.files import PipelineFiles
 from app.db.pipeline import PipelineDatabase
 from app.db.views import JOINS, TABLES
+from app.db.writing import WritableDatabase
 from app.domain.errors import Busy, DatabaseUnavailable, QueryFailed, QueryTimeout
 from tests.support.pipeline import Pipeline
 
@@ -356,6 +357,25 @@ def test_log_left_behind_is_told_to_those_who_come_after(
         assert [database.rows(COUNT_IMAGES) for database in (first, later, idle)] == [[(1,)]] * 3
     for database in (first, later, idle):
         database.close()
+
+
+def test_nothing_is_written_beside_a_log_that_was_left_behind(pipeline: Pipeline, tmp_path: Path) -> None:
+    """SQLite would take the old file's last pages into the new one."""
+    pipeline.make_image()
+    notes = tmp_path / "notes"
+    database = PipelineDatabase(PipelineFiles(pipeline.products_path, None, notes))
+    writing = WritableDatabase(pipeline.products_path, "products", notes=notes)
+    database.rows(COUNT_IMAGES)
+    with writing.transaction() as connection:
+        connection.execute("DELETE FROM images")
+    with Pipeline(tmp_path / "fresh", "production") as other:
+        other.make_image()
+        other.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.replace(other.products_path, pipeline.products_path)
+    assert database.rows(COUNT_IMAGES) == [(1,)]
+    with pytest.raises(DatabaseUnavailable, match="the log of a file that was replaced"), writing.transaction():
+        pass
+    database.close()
 
 
 def test_process_that_opened_too_early_learns_whose_log_it_read(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from click.testing import CliRunner
 from app.cli import main
 from app.config import Settings
 from app.db import probe
+from app.db.files import PipelineFiles
+from app.db.pipeline import PipelineDatabase
 from app.db.upgrade import PipelineUpgrade
 from app.domain.errors import Busy
 from app.domain.readiness import LEAST_FREE_BYTES
@@ -406,6 +408,25 @@ def test_log_that_nobody_folds_in_is_noted(
     monkeypatch.setattr(surroundings, "_LARGE_LOG_BYTES", 1)
     pipeline.make_image()
     assert checks()["products log"].verdict == "note"
+
+
+def test_log_of_a_file_that_was_replaced_is_wrong(
+    checks: Examine, variables: dict[str, str], pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.make_image()
+    directory = Settings.from_environment(variables).api_state_dir
+    database = PipelineDatabase(PipelineFiles(pipeline.products_path, None, directory))
+    database.rows("SELECT 1 FROM t_images")
+    with Pipeline(tmp_path / "fresh", "production") as other:
+        other.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.replace(other.products_path, pipeline.products_path)
+    database.rows("SELECT 1 FROM t_images")
+    found = checks()["products log"]
+    assert (found.verdict, f"rm {pipeline.products_path}-wal" in (found.remedy or "")) == ("wrong", True)
+    for ending in ("-wal", "-shm"):
+        Path(f"{pipeline.products_path}{ending}").unlink()
+    assert "products log" not in checks()
+    database.close()
 
 
 def test_streams_that_can_take_every_thread_are_noted(checks: Examine) -> None:

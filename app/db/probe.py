@@ -53,7 +53,8 @@ def look_through(path: Path, name: str, *, timeout_s: float, within_s: float) ->
     Parameters
     ----------
     within_s
-        How long to go on [s]; a large file takes longer. SQLite before 3.42 looks at the clock between tables only.
+        How long to go on [s]; a large file takes longer. Older releases of SQLite look at the clock between tables
+        only.
 
     Raises
     ------

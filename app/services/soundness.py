@@ -17,7 +17,7 @@ from app.services.probes import Probes
 from app.services.readiness import ReadinessService, looks
 
 _LOCKED_FOR_S = 2.0
-# So long one file is read for damage; the system reads about a gigabyte in that time.
+# So long one file is read for damage; about 700 MiB are looked at in that time.
 _READS_FOR_S = 3.0
 
 

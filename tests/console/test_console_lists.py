@@ -188,7 +188,9 @@ def test_form_shows_a_radius_that_was_given_in_the_other_unit_and_sends_it_once(
 
 
 def test_page_says_which_moment_of_the_observation_it_shows(demo: FlaskClient) -> None:
-    assert "middle of the observation <time" in demo.get("/console/images/1").text
+    page = demo.get("/console/images/1").text
+    assert "middle of the observation <time" in page
+    assert "in the picture's title is the start of the observation" in page
 
 
 def test_image_that_has_no_picture_says_so_in_the_grid(demo: FlaskClient) -> None:

@@ -227,14 +227,9 @@ def test_unit_is_chosen_so_that_numbers_are_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "name", "ms_path", "shown"),
     [
-        (
-            {"DATE-OBS": "2025-10-31T13:49:06.6"},
-            "a.fits",
-            "/ms/2020-01-01T00:00:00.ms",
-            "start 2025-10-31 13:49:07 UTC",
-        ),
-        ({}, "a.fits", "/ms/2025-10-31T13:49:06_cal.ms", "start 2025-10-31 13:49:06 UTC"),
-        ({"DATE-OBS": "31/10/25"}, "2025-10-31T13:49:06.img-image.fits", None, "start 2025-10-31 13:49:06 UTC"),
+        ({"DATE-OBS": "2025-10-31T13:49:06.6"}, "a.fits", "/ms/2020-01-01T00:00:00.ms", "2025-10-31 13:49:07 UTC"),
+        ({}, "a.fits", "/ms/2025-10-31T13:49:06_cal.ms", "2025-10-31 13:49:06 UTC"),
+        ({"DATE-OBS": "31/10/25"}, "2025-10-31T13:49:06.img-image.fits", None, "2025-10-31 13:49:06 UTC"),
         ({}, "a.fits", None, None),
     ],
 )

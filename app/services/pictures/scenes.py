@@ -47,8 +47,7 @@ def scene_of(
     plane = north_up(read_plane(image, longest_px, window))
     pixels, unit = in_readable_unit(plane.pixels, image)
     freq_ghz = image.band().freq_ghz
-    start = observed(image, names)
-    facts = (f"start {start}" if start else "", "" if freq_ghz is None else f"{freq_ghz:.3f} GHz")
+    facts = (observed(image, names), "" if freq_ghz is None else f"{freq_ghz:.3f} GHz")
     field = image.text("OBJECT") or names.path.name.split(".")[0]
     return Scene(
         Plane(pixels, plane.wcs), unit, image.beam(), field, tuple(fact for fact in facts if fact), tuple(sources)

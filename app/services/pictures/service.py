@@ -30,7 +30,7 @@ from app.services.pictures.thumbnails import draw_thumbnail
 from app.services.pictures.turnstile import Turnstile
 
 # Raised when pictures come to look different, so that none made before is given any more.
-VERSION = 2
+VERSION = 1
 # Circles beyond so many would hide the image.
 MOST_CIRCLES = 500
 

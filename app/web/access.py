@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from app.config import Network, Settings
+from app.web.browsers import headers_outside
 from app.web.caching import Environ, StartResponse, WsgiApp
 from app.web.environ import CLIENT as CLIENT
 from app.web.environ import OPEN_PATHS as OPEN_PATHS
 from app.web.environ import PROBES as PROBES
-from app.web.headers import security_headers
 from app.web.problems import CONTENT_TYPE, encode, problem
 
 # What is further left than so many characters no proxy of ours has written; and what is read is remembered.
@@ -42,7 +42,7 @@ class AllowList:
         self._app = app
         self._proxies = (*_LOOPBACK, *settings.trusted_proxies)
         self._allowed = settings.allowed_networks
-        self._refusal_headers = security_headers(settings)
+        self._headers = headers_outside(settings)
         # A few clients ask very often.
         self._client = lru_cache(maxsize=1024)(self._find_client)
         self._admits = lru_cache(maxsize=1024)(lambda client: _within(client, self._allowed))
@@ -59,8 +59,8 @@ class AllowList:
         message = f"Access denied from {client}"
         hint = "Ask the operator to add your network to DSA110_ALLOWED_IPS."
         body = encode(problem(403, "FORBIDDEN", message, environ=environ, details={"hint": hint}))
-        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
-        start_response("403 FORBIDDEN", headers + self._refusal_headers)
+        headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))]
+        start_response("403 FORBIDDEN", [*headers, *self._headers(environ)])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _find_client(self, peer: str, forwarded: str) -> str:

@@ -26,7 +26,7 @@ from werkzeug.http import parse_accept_header, parse_etags
 
 from app.db import deadline
 from app.web.api import CACHEABLE
-from app.web.browsers import ALGORITHMS
+from app.web.browsers import ALGORITHMS, PATTERN_CHARACTERS
 from app.web.environ import only_at_hand
 from app.web.media import LONGEST_WISH, accepted_format
 from app.web.store import Entry, Headers, Key, Store, Token
@@ -39,8 +39,6 @@ ROUTE = "contimg.route"
 HIT = "contimg.cache_hit"
 
 _MOST_REMEMBERED = 4096
-# In flask-cors, an origin with one of these is a pattern.
-_PATTERN_CHARACTERS = frozenset("*\\]?$^[()")
 
 
 class _Passing(NamedTuple):
@@ -97,7 +95,7 @@ class ResponseCache:
         self._standing = standing
         self.store = store
         self._origins = {origin.casefold() for origin in origins}
-        self._any_origin = any(_PATTERN_CHARACTERS & set(origin) for origin in self._origins)
+        self._any_origin = any(PATTERN_CHARACTERS & set(origin) for origin in self._origins)
         self._credentials = frozenset(credentials)
         self._before_storing = before_storing
         self._flights: dict[Key, _Flight] = {}

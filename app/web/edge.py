@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from app.config import Settings
 from app.web.access import PROBES, AllowList
+from app.web.browsers import headers_outside
 from app.web.caching import Environ, ResponseCache, StartResponse, WsgiApp
 from app.web.environ import only_at_hand
 from app.web.metrics import RequestCounter
@@ -40,7 +41,7 @@ def wrap(
     )
     counter = requests if settings.enable_metrics else None
     answering = limits.in_front_of(cache) if limits.wanted else cache
-    return Observed(AllowList(Paths(answering, flask), settings), settings, services.database, counter)
+    return Observed(AllowList(Paths(answering, flask, settings), settings), settings, services.database, counter)
 
 
 class Paths:
@@ -51,16 +52,17 @@ class Paths:
     databases' files, and a disk that hangs must not keep a probe from telling so.
     """
 
-    def __init__(self, app: WsgiApp, flask: WsgiApp) -> None:
+    def __init__(self, app: WsgiApp, flask: WsgiApp, settings: Settings) -> None:
         self._app = app
         self._flask = flask
+        self._headers = headers_outside(settings)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Rewrite or redirect."""
         path: str = environ.get("PATH_INFO", "")
         if path.startswith("/api/"):
             if path.endswith("/") and not path.startswith("/api/docs/"):
-                return _redirect(environ, path.rstrip("/"), start_response)
+                return self._redirect(environ, path.rstrip("/"), start_response)
             if not path.startswith(_UNVERSIONED):
                 environ["PATH_INFO"] = f"/api/v1{path[4:]}"
         elif path in PROBES:
@@ -68,9 +70,9 @@ class Paths:
             return self._flask(environ, start_response)
         return self._app(environ, start_response)
 
-
-def _redirect(environ: Environ, path: str, start_response: StartResponse) -> Iterable[bytes]:
-    query = environ.get("QUERY_STRING", "")
-    target = quote((environ.get("SCRIPT_NAME", "") + path).encode("latin-1")) + (f"?{query}" if query else "")
-    start_response("307 TEMPORARY REDIRECT", [("Location", target), ("Content-Length", "0")])
-    return []
+    def _redirect(self, environ: Environ, path: str, start_response: StartResponse) -> Iterable[bytes]:
+        query = environ.get("QUERY_STRING", "")
+        target = quote((environ.get("SCRIPT_NAME", "") + path).encode("latin-1")) + (f"?{query}" if query else "")
+        headers = [("Location", target), ("Content-Length", "0"), *self._headers(environ)]
+        start_response("307 TEMPORARY REDIRECT", headers)
+        return []

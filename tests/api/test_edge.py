@@ -418,6 +418,24 @@ def test_errors_carry_cors_headers_too(client: FlaskClient) -> None:
     assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
 
 
+@pytest.mark.parametrize(
+    ("path", "peer", "status"), [("/api/images", "8.8.8.8", 403), ("/api/images/", "127.0.0.1", 307)]
+)
+def test_answers_in_front_of_flask_have_the_headers_of_all_others(
+    client: FlaskClient, path: str, peer: str, status: int
+) -> None:
+    for origin, known in (("http://localhost:3000", True), ("https://evil.example", False), (None, False)):
+        asked = {"Origin": origin} if origin else {}
+        missing = client.get("/nowhere", headers=asked).headers
+        answer = client.get(path, headers=asked, environ_base={"REMOTE_ADDR": peer})
+        assert answer.status_code == status
+        assert answer.headers.get("Access-Control-Allow-Origin") == (origin if known else None)
+        alike = [name for name, _ in missing if name.startswith(("Access-", "X-", "Ref", "Cache", "Content-Sec"))]
+        different = {name for name in alike if answer.headers.get(name) != missing[name]}
+        assert different == {"X-Request-ID"}
+        assert answer.headers["Vary"] == "Origin"
+
+
 @pytest.mark.parametrize("path", ["/api/images", "/api/images/0", "/nowhere"])
 def test_every_answer_carries_the_security_headers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers

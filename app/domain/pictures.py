@@ -66,7 +66,7 @@ class ImageSource(NamedTuple):
     @property
     def snr(self) -> float | None:
         """Signal to noise: as measured, else flux over error."""
-        if self.stored_snr is not None and math.isfinite(self.stored_snr):
+        if isinstance(self.stored_snr, float | int) and math.isfinite(self.stored_snr):
             return self.stored_snr
         return self.flux_jy / self.flux_err_jy if self.flux_jy is not None and self.flux_err_jy else None
 

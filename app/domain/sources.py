@@ -126,7 +126,7 @@ def _contributing(image: Image, measurement: Measurement | None) -> Contributing
 
 def _known(time: float | None) -> float:
     """A time to compare by; what is not known came first."""
-    return -math.inf if time is None else time
+    return time if isinstance(time, float | int) else -math.inf
 
 
 SOURCE_COLUMNS = (

@@ -418,7 +418,7 @@ def test_notes_that_cannot_be_read_or_written_stop_nothing(pipeline: Pipeline, t
 
 @pytest.mark.parametrize("gone", [["-shm"], ["-wal", "-shm"]], ids="+".join)
 def test_commits_that_cannot_be_seen_any_more_are_not_passed_over_in_silence(
-    pipeline: Pipeline, tmp_path: Path, gone: list[str]
+    pipeline: Pipeline, gone: list[str]
 ) -> None:
     """Whoever deletes these files beside an open database splits it: later commits go where nobody here looks."""
     pipeline.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

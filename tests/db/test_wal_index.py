@@ -59,12 +59,6 @@ def found(path: Path) -> bytes | None:
     return indexes.header(identity(path))
 
 
-@pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a new process: the databases of other tests do not use up the places."""
-    monkeypatch.setattr(wal_index, "_kept", {})
-
-
 OPERATIONS = {
     "insert": "INSERT INTO t VALUES (1)",
     "nothing": "DELETE FROM t WHERE n = 99",

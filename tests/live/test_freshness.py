@@ -228,6 +228,8 @@ def test_workers_whose_log_was_deleted_are_replaced_and_answer_nothing_old(
     change_noise(example.products_path, 0.25)
     assert noises(server) == {0.25}
     before = server.worker_pids
+    mapped = f"{example.products_path}-shm"
+    server.wait_until(lambda: all(mapped in Path(f"/proc/{pid}/maps").read_text() for pid in before))
     for ending in gone:
         Path(f"{example.products_path}{ending}").unlink()
     change_noise(example.products_path, 0.5)

@@ -135,7 +135,7 @@ def test_every_column_can_be_chosen_and_sorted_by(client: FlaskClient, address: 
         ("noise_jy=0.1", "noise_jy", "known are"),
         ("min_noise_jy=much", "min_noise_jy", "valid number"),
         ("min_noise_jy=nan", "min_noise_jy", "nan"),
-        ("pbcor=maybe", "pbcor", "boolean"),
+        ("pbcor=maybe", "pbcor", "true or false"),
         ("ra_deg=10", "dec_deg", "needs ra_deg and dec_deg"),
         ("radius_deg=1", "ra_deg", "needs ra_deg and dec_deg"),
         ("ra_deg=10&dec_deg=20", "radius_deg", "needs radius_deg or radius_arcsec"),

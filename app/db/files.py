@@ -65,10 +65,12 @@ class PipelineFiles:
         Meaningful to whoever holds them open.
         """
         products, registry = identities
-        for path, database in ((self.products, products), (self.registry, registry)):
-            if path is not None and self._wal_indexes.is_lost(database):
-                self.is_adrift = True
-                self.is_blind = self.is_blind or self._wal_indexes.is_superseded(path, database)
+        if self._wal_indexes.is_any_lost(identities):
+            self.is_adrift = True
+            self.is_blind = self.is_blind or any(
+                path is not None and self._wal_indexes.is_superseded(path, database)
+                for path, database in ((self.products, products), (self.registry, registry))
+            )
         if self.is_blind:
             return None
         note = self._wal_indexes.header(products)

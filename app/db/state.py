@@ -140,7 +140,7 @@ class StateDatabase:
             with self._counted(_OPENING, _NO_PARAMS), self._opening:
                 opened = self._open_here.keep(self._open())
         # Nor is one whose log is deleted: SQLite shares that between all connections of a process, new ones too.
-        if opened.file is not None and self._wal_indexes.is_lost(Identity(*opened.file)):
+        if opened.file is not None and self._wal_indexes.is_any_lost([Identity(*opened.file)]):
             self.is_adrift = True
             raise DatabaseUnavailable(self.name, WHY_ADRIFT)
         return opened.connection

@@ -25,6 +25,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,8 @@ _HEADER = slice(0, 48)
 _SHORTEST = 136
 _MAPS = Path("/proc/self/maps")
 _MOST = 32
+# The coarsest time that a file system notes, and some more [ns].
+_GRAIN_NS = 2_500_000_000
 # What is said where files were deleted beside a database that this process has open.
 WHY_ADRIFT = "its -wal or -shm was deleted while it was open, so it is opened anew"
 
@@ -45,16 +48,46 @@ class _Mapped(NamedTuple):
     memory: mmap.mmap
 
 
+class _Directory:
+    """A directory in which nothing is made or deleted most of the time: one look at it spares those at its files."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._calm_ns = -1
+
+    def changed_ns(self) -> int | None:
+        """When something was last made or deleted there, ``None`` where that is known: time of the directory [ns]."""
+        changed_ns = os.fstat(self._handle).st_mtime_ns
+        return None if changed_ns == self._calm_ns else changed_ns
+
+    def settle(self, changed_ns: int) -> None:
+        """Take note that nothing is amiss; not yet where another change could still get the same time."""
+        if time.time_ns() - changed_ns > _GRAIN_NS:
+            self._calm_ns = changed_ns
+
+
 class _Open(NamedTuple):
-    """The shared memory of a database, and the handle of its log, where there is one."""
+    """The shared memory of a database, the handle of its log, where there is one, and where both lie."""
 
     mapped: _Mapped
     log: int | None
+    directory: _Directory
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether either was deleted."""
+        try:
+            return os.fstat(self.mapped.handle).st_nlink == 0 or (
+                self.log is not None and os.fstat(self.log).st_nlink == 0
+            )
+        except OSError:  # closed, which only what was deleted is
+            return True
 
 
 # By device and inode of the shared memory's file: numbers that stay taken as long as the handle is open.
 _kept: dict[tuple[int, int], _Mapped] = {}
 _kept_logs: dict[tuple[int, int], int] = {}
+_kept_directories: dict[tuple[int, int], _Directory] = {}
 _lock = threading.Lock()
 
 
@@ -75,21 +108,28 @@ class WalIndexes:
         found = self._of.get(database)
         return None if found is None else found.mapped.memory[_HEADER]
 
-    def is_lost(self, database: Identity | None) -> bool:
-        """Whether somebody deleted the shared memory, or the log, of a database that this process has open.
+    def is_any_lost(self, databases: Iterable[Identity | None]) -> bool:
+        """Whether somebody deleted the shared memory, or the log, of databases that this process has open.
 
         Others then make them anew and commit there, while every connection of this process goes on with the deleted
         ones; SQLite shares them between all connections of a process, so opening another does not help.
         """
-        found = self._of.get(database)
-        if found is None:
-            return False
-        try:
-            return os.fstat(found.mapped.handle).st_nlink == 0 or (
-                found.log is not None and os.fstat(found.log).st_nlink == 0
-            )
-        except OSError:  # closed, which only what was deleted is
-            return True
+        calm, changed = None, {}
+        for database in databases:
+            found = self._of.get(database)
+            if found is None or found.directory is calm:
+                continue
+            if found.directory not in changed:
+                changed_ns = found.directory.changed_ns()
+                if changed_ns is None:
+                    calm = found.directory
+                    continue
+                changed[found.directory] = changed_ns
+            if found.is_lost:
+                return True
+        for directory, changed_ns in changed.items():
+            directory.settle(changed_ns)
+        return False
 
     def is_superseded(self, path: Path, database: Identity | None) -> bool:
         """Whether, of what was deleted, others have come, by which somebody may have committed something."""
@@ -116,7 +156,7 @@ class WalIndexes:
         if mapped is None:
             self._of.pop(database, None)
         else:
-            self._of[database] = _Open(mapped, _find_log(f"{name}-wal"))
+            self._of[database] = _Open(mapped, _find_log(f"{name}-wal"), _find_directory(os.path.dirname(name)))
 
     def forget(self, databases: Iterable[Identity | None]) -> None:
         """What was found for these may be another's, which took their place in that moment."""
@@ -167,6 +207,18 @@ def _find_log(name: str) -> int | None:
                     os.close(_kept_logs.pop(file))
         known = _kept_logs.setdefault((status.st_dev, status.st_ino), handle)
     if known != handle:
+        os.close(handle)
+    return known
+
+
+def _find_directory(name: str) -> _Directory:
+    """The same for all databases in it."""
+    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    status = os.fstat(handle)
+    with _lock:
+        made = _Directory(handle)
+        known = _kept_directories.setdefault((status.st_dev, status.st_ino), made)
+    if known is not made:
         os.close(handle)
     return known
 

@@ -12,3 +12,4 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process: the databases of other tests do not use up the places."""
     monkeypatch.setattr(wal_index, "_kept", {})
     monkeypatch.setattr(wal_index, "_kept_logs", {})
+    monkeypatch.setattr(wal_index, "_kept_directories", {})

@@ -251,3 +251,31 @@ def test_files_that_stay_open_are_counted_once(pipeline: Pipeline) -> None:
 
 def _is_open(fd: str) -> bool:
     return os.path.islink(f"/proc/self/fd/{fd}")
+
+
+def test_deletion_is_seen_whatever_was_looked_at_before(path: Path, reader: sqlite3.Connection) -> None:
+    """A directory in which nothing changed for long is believed; one that just changed is not."""
+    indexes, database = WalIndexes(), identity(path)
+    indexes.find(path, database)
+    long_ago_s = path.stat().st_mtime - 3600
+    for calm in (False, True):
+        if calm:
+            os.utime(path.parent, (long_ago_s, long_ago_s))
+        assert not any(indexes.is_any_lost([database, database]) for _ in range(3))
+    aside = path.with_name("aside")
+    os.link(f"{path}-wal", aside)
+    Path(f"{path}-wal").unlink()
+    assert not indexes.is_any_lost([database]), "it is there, under another name"
+    aside.unlink()
+    assert indexes.is_any_lost([database])
+    assert indexes.is_any_lost([None, database])
+
+
+def test_directory_that_may_be_searched_and_not_read_is_looked_at(path: Path, reader: sqlite3.Connection) -> None:
+    path.parent.chmod(0o311)
+    try:
+        indexes = WalIndexes()
+        indexes.find(path, identity(path))
+        assert not indexes.is_any_lost([identity(path)])
+    finally:
+        path.parent.chmod(0o755)

@@ -15,12 +15,14 @@ from app.db.wal_index import WHY_ADRIFT, WalIndexes, handles
 from app.domain.errors import DatabaseUnavailable
 
 NAME = "products"
+MISSING = "the file does not exist"
 Identities = tuple[Identity | None, Identity | None]
 # Files, and what SQLite notes in memory of the last commit to each.
 State = tuple[Identities, bytes, bytes]
 
 # How often files are opened that are replaced while that is done.
 _ATTEMPTS = 5
+_NOTHING = "file::memory:"
 
 
 class OpenFiles(NamedTuple):
@@ -103,15 +105,15 @@ class PipelineFiles:
         Raises
         ------
         DatabaseUnavailable
-            There is no products file, or other files come faster than they can be opened.
+            There is no file, or other files come faster than they can be opened.
         sqlite3.Error
             It cannot be opened, or not read.
         """
         for _ in range(_ATTEMPTS):
             self.settle()
             identities = self.identities()
-            if identities[0] is None:
-                raise DatabaseUnavailable(NAME, "the file does not exist")
+            if identities[0] is None and (self.unified or identities[1] is None):
+                raise DatabaseUnavailable(NAME, MISSING)
             try:
                 opened = self._open(identities, busy_timeout_s, shared)
             except sqlite3.Error:
@@ -131,8 +133,9 @@ class PipelineFiles:
 
     def _open(self, identities: Identities, busy_timeout_s: float, shared: bool) -> OpenFiles:
         products, registry = identities
+        # Where there are no products, the registry is attached to nothing: its tables need nothing else.
         connection = sqlite3.connect(
-            _uri(self.products, products),
+            _uri(self.products, products) if products is not None else _NOTHING,
             uri=True,
             timeout=busy_timeout_s,
             isolation_level=None,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from app.db import deadline
 from app.db.errors import is_missing_object, translate
-from app.db.files import NAME, Identities, PipelineFiles, State
+from app.db.files import MISSING, NAME, Identities, PipelineFiles, State
 from app.db.per_thread import PerThread
 from app.db.slow import SlowQueries
 from app.db.views import lay_views
@@ -151,6 +151,8 @@ class PipelineDatabase:
         try:
             return read(self._current())
         except sqlite3.Error as error:
+            if is_missing_object(error) and self.files.identities()[0] is None:
+                raise DatabaseUnavailable(self.name, MISSING) from error
             raise translate(error, self.name) from error
 
     def _may_have_come_between(self, error: sqlite3.Error) -> bool:
@@ -192,7 +194,7 @@ class PipelineDatabase:
         try:
             state = self.files.state(identities)
             versions = _schema_versions(connection, self.files, identities)
-            lay_views(connection, registry=registry)
+            lay_views(connection, registry=registry, products=identities[0] is not None)
             connection.execute("PRAGMA query_only = ON")
             connection.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
             # Neither ATTACH nor VACUUM INTO, which that leaves to whoever gets a statement of their own in here.

@@ -227,7 +227,7 @@ JOINS = {
 }
 
 
-def lay_views(connection: sqlite3.Connection, *, registry: str | None) -> None:
+def lay_views(connection: sqlite3.Connection, *, registry: str | None, products: bool = True) -> None:
     """Lay the canonical views over a freshly opened connection.
 
     Parameters
@@ -236,15 +236,20 @@ def lay_views(connection: sqlite3.Connection, *, registry: str | None) -> None:
         With the pipeline's file as ``main``.
     registry
         Schema name that holds ``caltables``: ``main`` for a unified file, the attached name, or ``None``.
+    products
+        Whether the pipeline's file is there. Without it nothing of it is known, not even that a table is empty.
     """
     functions.register(connection)
     for table in TABLES:
         schema = registry if table.schema == "registry" else table.schema
+        if not products and table.schema != "registry":
+            continue
         present = columns_of(connection, schema, table.name) if schema else set()
         statement = _table_view(table, schema, present)
         if statement is not None:
             connection.execute(statement)
-    connection.execute(qa_flags_view(connection))
+    if products:
+        connection.execute(qa_flags_view(connection))
     # A row of the jobs table speaks for a measurement set when their run ids agree; by path only in files whose jobs
     # table has no run_id column, because reruns share the path of the original.
     has_run_id = "run_id" in columns_of(connection, "main", "jobs")

@@ -65,3 +65,25 @@ def test_unknown_table_is_not_found(client: FlaskClient, pipeline: Pipeline) -> 
 def test_a_proxy_that_collapses_slashes_does_not_hide_a_table(client: FlaskClient, pipeline: Pipeline) -> None:
     pipeline.make_caltable(path="/cal/1")
     assert client.get("/api/cal/cal/1").get_json()["path"] == "/cal/1"
+
+
+def test_tables_are_served_while_the_products_are_missing_and_nothing_else_is_empty(
+    client: FlaskClient, pipeline: Pipeline
+) -> None:
+    pipeline.make_caltable(path="/cal/bp.tbl")
+    pipeline.make_image()
+    pipeline.close()
+    aside = pipeline.products_path.with_name("aside.sqlite3")
+    pipeline.products_path.rename(aside)
+    try:
+        assert [table["path"] for table in client.get("/api/v1/cal").get_json()] == ["/cal/bp.tbl"]
+        assert client.get("/api/v1/cal/%2Fcal%2Fbp.tbl").status_code == 200
+        lists = ("images", "ms", "sources", "photometry", "jobs", "batches", "stats", "stats/timeline", "qa/days")
+        names = ("images/1", "sources/S", "jobs/job-2025-10-31-134906", "ms/%2Fa.ms/metadata", "qa/ms/%2Fa.ms")
+        for address in (*lists, *names, "sources/candidates", "images/1/sources", "sources/S/lightcurve"):
+            answer = client.get(f"/api/v1/{address}")
+            assert (answer.status_code, answer.get_json()["code"]) == (503, "PRODUCTS_DB_UNAVAILABLE"), address
+            assert "does not exist" in answer.get_json()["detail"], address
+    finally:
+        aside.rename(pipeline.products_path)
+    assert len(client.get("/api/v1/images").get_json()) == 1

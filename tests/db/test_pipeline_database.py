@@ -575,3 +575,29 @@ def test_lock_that_is_waited_for_while_opening_is_told_as_slow(
         assert COUNT_IMAGES in caplog.text
         assert database.spent().slow == 1
         database.close()
+
+
+def test_registry_is_read_while_the_products_are_missing(tmp_path: Path) -> None:
+    with Pipeline(tmp_path, "production") as pipeline:
+        pipeline.make_caltable()
+        pipeline.make_image()
+    aside = tmp_path / "aside.sqlite3"
+    os.replace(pipeline.products_path, aside)
+    database = open_database(pipeline)
+    calibration = "SELECT count(*) FROM v_caltable"
+    assert database.rows(calibration) == [(1,)]
+    for view in ("t_images", "t_jobs", "t_batch_jobs", "v_job", "v_batch", "t_image_qa"):
+        with pytest.raises(DatabaseUnavailable, match="the file does not exist"):
+            database.rows(f"SELECT count(*) FROM {view}")
+    watcher = ChangeWatcher(database.files)
+    assert watcher.generation() == watcher.generation()
+    before = watcher.generation()
+    os.replace(aside, pipeline.products_path)
+    assert watcher.generation() != before
+    assert [database.rows(sql) for sql in (COUNT_IMAGES, calibration)] == [[(1,)], [(1,)]]
+    os.replace(pipeline.products_path, aside)
+    assert database.rows(calibration) == [(1,)]
+    with pytest.raises(DatabaseUnavailable, match="the file does not exist"):
+        database.rows(COUNT_IMAGES)
+    watcher.close()
+    database.close()

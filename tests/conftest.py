@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_one_of_many(item: pytest.Item) -> bool:
     chosen = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     return chosen.get("make_app") == "false" and chosen.get("any_pipeline") in GENERATIONS[2:]
+
+
+@pytest.fixture
+def nothing_due() -> None:
+    """Whatever applications of earlier tests had still to write is written, so that it is in nobody else's lines."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(10)

@@ -22,7 +22,9 @@ Lines = Callable[..., list[str]]
 
 
 @pytest.fixture
-def lines(pipeline: Pipeline, environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+def lines(
+    pipeline: Pipeline, environ: dict[str, str], nothing_due: None, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Lines]:
     """Asks for a path with the settings given; the lines written."""
     made: list[Flask] = []
 
@@ -51,7 +53,8 @@ def lines(pipeline: Pipeline, environ: dict[str, str], capsys: pytest.CaptureFix
 
 
 def records(told: list[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in told]
+    """The lines about requests; others may be told of besides."""
+    return [record for record in map(json.loads, told) if record["logger"] == "app.requests"]
 
 
 def test_line_tells_who_asked_what_and_what_became_of_it(lines: Lines, pipeline: Pipeline) -> None:

@@ -51,7 +51,7 @@ CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e]")
 @attack("line ends, terminal controls and formats in whatever is logged", "one record a request, as JSON and as text")
 @pytest.mark.parametrize("as_json", ["true", "false"])
 def test_client_writes_no_lines_of_the_log(
-    build: Build, survey: Survey, capsys: pytest.CaptureFixture[str], as_json: str
+    build: Build, survey: Survey, nothing_due: None, capsys: pytest.CaptureFixture[str], as_json: str
 ) -> None:
     """With a text in every place that is logged, or may come to be."""
     made = build(over=survey, DSA110_LOG_REQUESTS="true", DSA110_LOG_LEVEL="DEBUG", DSA110_LOG_JSON=as_json)

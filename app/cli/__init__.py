@@ -5,7 +5,6 @@ Commands read arguments, call one service and print; heavy imports wait inside t
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +18,7 @@ from app.cli.ingest import ingest
 from app.cli.init import init
 from app.cli.keys import keys
 from app.cli.serve import serve
-from app.cli.survey import pointed_at
+from app.cli.survey import survey_option
 from app.cli.token import token
 from app.cli.worker import worker
 from app.config import ConfigurationError
@@ -40,16 +39,9 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="contimg-api")
-@click.option(
-    "--survey",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Directory made by `init` or `demo` that the command is about, rather than what the environment names.",
-)
-@click.pass_context
-def main(context: click.Context, survey: Path | None) -> None:
+@survey_option("Directory made by `init` or `demo` that the command is about, rather than what the environment names.")
+def main() -> None:
     """The DSA-110 continuum imaging API: set up, fill, look after and serve its databases."""
-    if survey is not None:
-        context.with_resource(pointed_at(survey))
 
 
 for _command in (init, ingest, db, demo, serve, keys, token, audit, worker, backup, restore, doctor):

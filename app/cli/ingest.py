@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from app.cli.output import finish
-from app.cli.survey import pointed_at
+from app.cli.survey import survey_option
 from app.config import Settings
 from app.db.writing import WritableDatabase
 from app.domain.time import unix_from_iso
@@ -77,20 +77,13 @@ def registry_database(chosen: Path | None) -> WritableDatabase:
 
 
 @click.group()
-@click.option(
-    "--survey",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Directory made by `init` or `demo` whose databases to fill, rather than the configured ones.",
-)
-@click.pass_context
-def ingest(context: click.Context, survey: Path | None) -> None:
+@survey_option("Directory made by `init` or `demo` whose databases to fill, rather than the configured ones.")
+def ingest() -> None:
     """Register images, measurement sets, calibration tables and photometry.
 
     Running a command again changes nothing. A file or row that cannot be used is named with its reason, the others go
     in, and the exit code is 1.
     """
-    if survey is not None:
-        context.with_resource(pointed_at(survey))
 
 
 @ingest.command()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def survey_environment(directory: Path, data: tuple[Path, ...] = ()) -> dict[str, str]:
@@ -40,8 +43,19 @@ def survey_environment(directory: Path, data: tuple[Path, ...] = ()) -> dict[str
     }
 
 
+def survey_option(help: str) -> Callable[[F], F]:
+    """The option ``--survey``: what the command and those below it do is about that directory."""
+
+    def point(context: click.Context, _option: click.Parameter, directory: Path | None) -> None:
+        if directory is not None:
+            context.with_resource(_pointed_at(directory))
+
+    kind = click.Path(exists=True, file_okay=False, path_type=Path)
+    return click.option("--survey", type=kind, expose_value=False, callback=point, help=help)
+
+
 @contextmanager
-def pointed_at(directory: Path) -> Iterator[None]:
+def _pointed_at(directory: Path) -> Iterator[None]:
     """Let the environment name a survey directory, as somebody who serves it has it; raises click.BadParameter."""
     before = dict(os.environ)
     os.environ.update(survey_environment(directory))
